@@ -1,0 +1,40 @@
+"""`model/` stands alone, and its files import in one direction only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FRONT_END = {"gradio", "plotly", "app", "fastapi"}
+ALLOWED = {  # what each file may import of the project
+    "__init__": {"schedule", "forward"},
+    "schedule": set(),
+    "forward": {"schedule"},
+}
+
+
+def project_imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "model").glob("*.py")), ids=lambda p: p.stem)
+def test_imports_point_one_way(path):
+    imported = set(project_imports(path))
+    assert not {name.split(".")[0] for name in imported} & FRONT_END
+    within = {name.split(".")[1] for name in imported if name.startswith("model.")}
+    assert within <= ALLOWED[path.stem]
+
+
+def test_importing_the_library_loads_no_front_end():
+    code = "import sys, model; print(*(m.split('.')[0] for m in sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not set(loaded.stdout.split()) & FRONT_END
