@@ -184,7 +184,10 @@ class NoiseSchedule:
         Raises ValueError if T is out of range or the points break one of these rules.
         """
         T = _check_T(T)
-        grid = np.asarray(points, dtype=np.float64)
+        try:
+            grid = np.asarray(points, dtype=np.float64)
+        except (TypeError, ValueError):  # ragged, or no numbers
+            grid = np.empty(0)
         if grid.ndim != 2 or grid.shape[1] != 2 or len(grid) < 2:
             raise ValueError("points must be at least two pairs (t/T, alpha_bar)")
         u, alpha_bars = grid.T

@@ -168,6 +168,9 @@ def test_points_give_a_schedule_that_passes_through_them(points, T):
     ("points", "message"),
     [
         ([(0, 1)], "at least two pairs"),
+        ([(0, 1), (1,)], "at least two pairs"),
+        ("drawn", "at least two pairs"),
+        (None, "at least two pairs"),
         ([(0, 1), (0.5, 0.6), (0.5, 0.4), (1, 0.1)], "rise strictly"),
         ([(0, 1), (0.5, 0.6), (0.9, 0.1)], "rise strictly from 0 to 1"),
         ([(0, 1), (0.5, 0.6), (1, 0.6)], "fall strictly"),

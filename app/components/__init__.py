@@ -1,0 +1,39 @@
+"""Browser-side views: each is one idea that many tabs use.
+
+Python computes, the browser scrubs: a view gets its data once, in `value`, and its script does
+no more than "take frame i" and "a · u + b · v" with coefficients that Python computed.
+"""
+
+from app.components.base import asset
+from app.components.views import (
+    AlignedStrip,
+    Cards,
+    Chart,
+    Download,
+    Equations,
+    Header,
+    Picker,
+    Points,
+    Readout,
+    SceneData,
+    Strip,
+    Timestep,
+)
+
+RUNTIME = asset("runtime.js")
+
+__all__ = [
+    "RUNTIME",
+    "AlignedStrip",
+    "Cards",
+    "Chart",
+    "Download",
+    "Equations",
+    "Header",
+    "Picker",
+    "Points",
+    "Readout",
+    "SceneData",
+    "Strip",
+    "Timestep",
+]

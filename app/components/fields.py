@@ -1,0 +1,28 @@
+"""Gradio's own inputs, handing over what arrived as it arrived: our handlers check and explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+
+class PictureUpload(gr.Image):
+    """An upload, a paste or a webcam picture as the path of an unread file.
+
+    gr.Image would open it first, with errors of its own; `app.uploads` is the gate for that.
+    """
+
+    is_template = True  # Gradio's own front end for its parent
+
+    def preprocess(self, payload: Any) -> str | None:
+        return payload.path if payload is not None else None
+
+
+class NumberField(gr.Number):
+    """A number that was typed, or whatever else was sent in its place."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload

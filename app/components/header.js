@@ -1,0 +1,1 @@
+element.querySelector('.theme').addEventListener('click', () => document.body.classList.toggle('dark'));

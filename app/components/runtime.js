@@ -1,0 +1,167 @@
+// What the browser-side views share: scenes, decoding, numbers. Loaded once, in the page's head.
+//
+// A scene is one timestep t and the data that several views draw from it (x_0, ε and a table of
+// coefficients per schedule, all computed in Python). Views subscribe; moving t redraws them all
+// in one animation frame and never asks the server.
+window.unnoise ??= (() => {
+  'use strict';
+
+  const bytes = base64 => Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+  const float32 = base64 => new Float32Array(bytes(base64).buffer);
+  const int16 = base64 => new Int16Array(bytes(base64).buffer);
+
+  class Scene {
+    t = 0;
+    T = 0;
+    data = null;
+    unscaled = false; // the lesson "what if √(1−β_t) is left out?"
+    #views = new Set();
+    #frame = 0;
+    #fresh = false;
+
+    // draw(scene, fresh): fresh is true when the data changed and not only t.
+    on(element, draw) {
+      this.#views.add({ element, draw, seen: false });
+      if (this.data) draw(this, true);
+    }
+
+    publish(payload) {
+      if (!payload) return;
+      // A new T keeps the place on the way to noise, not the number.
+      this.t = Math.round(payload.T * (this.data ? this.t / this.T : payload.start));
+      this.T = payload.T;
+      this.data = decodeScene(payload);
+      this.#request(true);
+    }
+
+    seek(t) {
+      const next = Math.min(Math.max(0, Math.round(t)), this.T);
+      if (next === this.t) return;
+      this.t = next;
+      this.#request(false);
+    }
+
+    leaveOutScaling(on) {
+      this.unscaled = Boolean(on);
+      this.#request(true);
+    }
+
+    // The timestep of a schedule whose own T may be shorter or longer than the scene's.
+    timeOf(schedule) {
+      const t = this.data.normalised ? Math.round(this.t / this.T * schedule.T) : this.t;
+      return Math.min(t, schedule.T);
+    }
+
+    // x_t = a · x_0 + b · ε
+    coefficients(schedule, t) {
+      return this.unscaled ? [1, schedule.unscaledNoise[t]] : [schedule.signal[t], schedule.noise[t]];
+    }
+
+    #request(fresh) {
+      this.#fresh ||= fresh;
+      this.#frame ||= requestAnimationFrame(() => this.#draw());
+    }
+
+    #draw() {
+      const fresh = this.#fresh;
+      this.#frame = 0;
+      this.#fresh = false;
+      for (const view of this.#views) {
+        view.seen ||= view.element.isConnected;
+        if (view.seen && !view.element.isConnected) this.#views.delete(view); // it was unmounted
+        else if (this.data) view.draw(this, fresh);
+      }
+    }
+  }
+
+  function decodeScene(payload) {
+    const { height, width, channels } = payload;
+    const x0 = Float32Array.from(bytes(payload.x0), v => v / 127.5 - 1);
+    const eps = Float32Array.from(int16(payload.eps), v => v / payload.epsScale);
+    const schedules = payload.schedules.map(s => ({
+      ...s,
+      signal: float32(s.signal),
+      noise: float32(s.noise),
+      unscaledNoise: float32(s.unscaledNoise),
+      betas: float32(s.betas),
+      snrDecibels: float32(s.snrDecibels),
+    }));
+    return { ...payload, height, width, channels, x0, eps, schedules };
+  }
+
+  const scenes = new Map();
+  const scene = name => {
+    if (!scenes.has(name)) scenes.set(name, new Scene());
+    return scenes.get(name);
+  };
+
+  // Draws a · x_0 + b · ε, clipped to [−1, 1] for display. Where `counts` is given, each value is
+  // also counted before clipping, in levels of `step` around the middle of the array.
+  function paintBlend(image, data, a, b, counts, step) {
+    const { x0, eps, channels } = data;
+    const pixels = image.data;
+    const middle = counts ? counts.length / 2 : 0;
+    const last = counts ? counts.length - 1 : 0;
+    if (counts) counts.fill(0);
+    let target = 0;
+    for (let i = 0; i < x0.length; ) {
+      for (let channel = 0; channel < channels; channel++, i++) {
+        const value = a * x0[i] + b * eps[i];
+        pixels[target + channel] = value * 127.5 + 127.5; // a Uint8ClampedArray rounds and clips
+        if (counts) {
+          const level = Math.floor(value / step + middle);
+          counts[level < 0 ? 0 : level > last ? last : level]++;
+        }
+      }
+      if (channels === 1) pixels[target + 1] = pixels[target + 2] = pixels[target];
+      pixels[target + 3] = 255;
+      target += 4;
+    }
+  }
+
+  function blendOnto(canvas, data, a, b) {
+    canvas.width = data.width;
+    canvas.height = data.height;
+    const context = canvas.getContext('2d');
+    const image = context.createImageData(data.width, data.height);
+    paintBlend(image, data, a, b);
+    context.putImageData(image, 0, 0);
+  }
+
+  // Four significant places near 1, and never a column that changes its width.
+  const decimal = (value, places = 3) => {
+    if (!Number.isFinite(value)) return value > 0 ? '∞' : value < 0 ? '−∞' : '–';
+    const text = Math.abs(value) > 0 && Math.abs(value) < 0.5 * 10 ** -places
+      ? value.toExponential(1) : value.toFixed(places);
+    return text.replace('-', '−').replace('e−', 'e−');
+  };
+
+  // element('p', {className: 'x'}, 'text', child …): text is always text, never markup.
+  const element = (tag, properties = {}, ...children) => {
+    const node = Object.assign(document.createElement(tag), properties);
+    node.append(...children.filter(child => child !== null && child !== undefined));
+    return node;
+  };
+
+  // 'x_{t-1}' → x with a subscript, '^' likewise above; everything else stays text.
+  const symbol = source => {
+    const node = element('span', { className: 'symbol' });
+    for (const part of source.split(/(_\{[^}]*\}|\^\{[^}]*\}|_.|\^.)/u)) {
+      if (!part) continue;
+      const tag = { _: 'sub', '^': 'sup' }[part[0]];
+      if (tag && part.length > 1) node.append(element(tag, {}, part.slice(1).replace(/[{}]/g, '')));
+      else node.append(part);
+    }
+    return node;
+  };
+
+  const cssColour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
+
+  // Canvas drawings hold colours, so they are drawn again when the theme changes.
+  const onThemeChange = callback => new MutationObserver(callback)
+    .observe(document.body, { attributes: true, attributeFilter: ['class'] });
+
+  return {
+    scene, bytes, float32, paintBlend, blendOnto, decimal, element, symbol, cssColour, onThemeChange,
+  };
+})();

@@ -1,0 +1,132 @@
+"""The views, one class each; the payload of each is written down in its docstring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gradio as gr
+import plotly
+from gradio.data_classes import FileData
+from gradio.events import EventListener
+from gradio.processing_utils import save_bytes_to_cache
+
+from app.components.base import View
+
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+gr.set_static_paths([PLOTLY_JS])
+
+
+class SceneData(View):
+    """Publishes a scene: the data that other views of the same `scene` name draw.
+
+    Draws nothing itself. Payload: what `app.scenes.scene_payload` returns.
+    """
+
+    STEM = "scene_data"
+    CLASSES: ClassVar = ["gone"]
+
+
+class Timestep(View):
+    """The slider over t with play, pause, single steps and speed; it drives its scene.
+
+    No payload. Event `settled` with {"t": int}: the person let go of the timestep. Never during
+    a drag, so that a drag costs no request.
+    """
+
+    STEM = "timestep"
+    EVENTS: ClassVar = [EventListener("settled")]
+
+
+class Cards(View):
+    """One card a schedule: the noised picture, its numbers, its equation, its histogram."""
+
+    STEM = "cards"
+
+
+class Strip(View):
+    """One row a schedule, eleven timesteps from 0 to T; a click on a cell goes there."""
+
+    STEM = "strip"
+
+
+class AlignedStrip(Strip):
+    """A `Strip` with the margins of a `Chart`: the cells stand under its t axis."""
+
+    CLASSES: ClassVar = ["aligned"]
+
+
+class Equations(View):
+    """Image equations: rows of pictures with operators and coefficients between them.
+
+    Payload: {"rows": [{"title": str, "note": str, "terms": [term, …]}]}, where a term is one of
+    {"image": data URL, "symbol": "x_{t-1}", "role": a symbol's role, "hint": str} or {"text": str}.
+    """
+
+    STEM = "equations"
+
+
+class Chart(View):
+    """A plotly chart that works offline, with a cursor at the scene's t that needs no server.
+
+    Payload: {"data", "layout"} of plotly, plus "cursor": "t" or "fraction" (of the longest T).
+    Colours may be names of CSS variables ("--curve-1"); they follow the theme.
+    """
+
+    STEM = "chart"
+
+    def markup(self) -> str:
+        return super().markup().replace("LIBRARY", f"/gradio_api/file={PLOTLY_JS.as_posix()}")
+
+
+class Readout(View):
+    """A table with one row a schedule: fixed facts from the payload, and live ones at t.
+
+    Payload: {"rows": [{"key", "cells": [str, …], "warning": str}], "columns": [str, …]}.
+    """
+
+    STEM = "readout"
+
+
+class Points(View):
+    """Control points of ᾱ(t/T), dragged or moved by keyboard; monotone by construction.
+
+    Payload: {"points": [[u, ᾱ], …]}. Event `edited` with {"points": …} when a point is let go.
+    """
+
+    STEM = "points"
+    EVENTS: ClassVar = [EventListener("edited")]
+
+
+class Picker(View):
+    """A row of thumbnails of which one is chosen.
+
+    Payload: {"choices": [{"key", "title", "image": data URL}], "chosen": key or None}.
+    Event `picked` with {"key": str}.
+    """
+
+    STEM = "picker"
+    EVENTS: ClassVar = [EventListener("picked")]
+
+
+class Download(View):
+    """Saves a file in the browser as soon as it is given one.
+
+    Payload: (file name, bytes). The bytes go through Gradio's cache, which forgets them in time.
+    """
+
+    STEM = "download"
+    CLASSES: ClassVar = ["gone"]
+
+    def postprocess(self, value: tuple[str, bytes] | None) -> dict | None:
+        if value is None:
+            return None
+        name, content = value
+        path = save_bytes_to_cache(content, name, self.GRADIO_CACHE)
+        return {"file": FileData(path=path, orig_name=name).model_dump(), "name": name}
+
+
+class Header(View):
+    """The title of the page and the switch between the light and the dark theme."""
+
+    STEM = "header"

@@ -1,0 +1,73 @@
+"""What every handler does with a value from outside: check it, and say what would be right."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+
+def check_number(value: Any, name: str, low: float, high: float) -> float:
+    """`value` as a finite float within [low, high]; ValueError with one sentence otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {_shown(value)}.")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
+    return float(value)
+
+
+def check_integer(value: Any, name: str, low: int, high: int) -> int:
+    """`value` as an int within [low, high], also from 10.0; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise ValueError(
+            f"{name} must be a whole number from {low:,} to {high:,}, got {_shown(value)}."
+        )
+    if not low <= value <= high or value != int(value):
+        raise ValueError(f"{name} must be a whole number from {low:,} to {high:,}, got {value:,}.")
+    return int(value)
+
+
+def check_choice(value: Any, name: str, choices: Any) -> Any:
+    """`value` if it is one of `choices`; ValueError with the choices otherwise."""
+    if isinstance(value, (list, dict)) or value not in choices:
+        listed = ", ".join(str(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {_shown(value)}.")
+    return value
+
+
+def check_choices(values: Any, name: str, choices: Any) -> list:
+    """`values` as a list without repetition of some of `choices`, in the order of `choices`."""
+    if not isinstance(values, list):
+        raise ValueError(f"{name} must be a list of choices, got {_shown(values)}.")
+    for value in values:
+        check_choice(value, name, choices)
+    return [choice for choice in choices if choice in values]
+
+
+def sent(event: gr.EventData, name: str) -> Any:
+    """What a view sent with its event under `name`, unchecked; None if it sent no such thing."""
+    return event._data.get(name) if isinstance(event._data, dict) else None
+
+
+def says_what_is_wrong(handler: Callable) -> Callable:
+    """Show a handler's ValueError as one sentence in the page; the outputs stay as they were."""
+
+    @functools.wraps(handler)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*args, **kwargs)
+        except ValueError as error:
+            raise gr.Error(
+                str(error), title="That did not work", duration=15, print_exception=False
+            ) from None
+
+    return guarded
+
+
+def _shown(value: Any) -> str:
+    """A short repr: the value goes back to the one who sent it, but not at any length."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"

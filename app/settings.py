@@ -1,0 +1,70 @@
+"""What the person who starts the app may choose, read once from the environment.
+
+This module imports nothing heavy: the launcher asks it for the port before Gradio and PyTorch
+load, so that a mistake is answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One start of the app; the defaults suit a person at their own computer."""
+
+    host: str = "127.0.0.1"  # GRADIO_SERVER_NAME: the address to listen on
+    port: int = 7860  # PORT, else GRADIO_SERVER_PORT
+    open_browser: bool = False  # UNNOISE_OPEN: `make run` sets it where there is a screen
+    max_upload: str = "20mb"  # UNNOISE_MAX_UPLOAD: largest picture, in Gradio's notation
+    max_T: int = 4000  # UNNOISE_MAX_T: longest schedule that a user may ask for
+    queue_size: int = 64  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """The settings of `env`; a variable that is missing or empty means the default.
+
+        Raises ValueError with a sentence that names the variable, its value and what is valid.
+        """
+        # A Space serves other people's browsers, so there "only this computer" is no use.
+        host = "0.0.0.0" if env.get("SPACE_ID") else cls.host
+        # Gradio reads its own variable at import, so it must be valid even where PORT overrules it.
+        port = _integer(env, "GRADIO_SERVER_PORT", cls.port, 1, 65_535)
+        return cls(
+            host=env.get("GRADIO_SERVER_NAME") or host,
+            port=_integer(env, "PORT", port, 1, 65_535),
+            open_browser=_integer(env, "UNNOISE_OPEN", 0, 0, 1) == 1,
+            max_upload=_file_size(env, "UNNOISE_MAX_UPLOAD", cls.max_upload),
+            # Not below 1000: that is the papers' T, with which every tab begins.
+            max_T=_integer(env, "UNNOISE_MAX_T", cls.max_T, 1000, 1_000_000),
+            queue_size=_integer(env, "UNNOISE_QUEUE", cls.queue_size, 1, 10_000),
+        )
+
+
+@cache
+def current() -> Settings:
+    """The settings of this process, read at the first call. Raises as `Settings.from_env`."""
+    return Settings.from_env()
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    # Plain digits only: int() would also take "7_860" and digits of other scripts.
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, got {text!r}.")
+    return int(text)
+
+
+def _file_size(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name, "").strip().lower()
+    if not text:
+        return default
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5} ?(kb|mb|gb)", text):
+        raise ValueError(f"{name} must be a size from 1kb to 999999gb like 20mb, got {text!r}.")
+    return text

@@ -1,0 +1,250 @@
+"""The Forward tab: a picture drowns in noise, under several schedules at once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+from torch import Tensor
+
+from app import exports, gallery, lessons, plots, uploads
+from app.catalogue import FORWARD, Curve
+from app.components import Cards, Chart, Download, Equations, Picker, SceneData, Strip, Timestep
+from app.components.fields import NumberField, PictureUpload
+from app.forms import check_choice, check_choices, check_integer, says_what_is_wrong, sent
+from app.pictures import SIZES, Picture, built_in, data_url, prepare, standard_noise
+from app.prose import prose
+from app.scenes import scene_payload
+from app.session import DEFAULT_PICTURE, Session, picture_or_default
+
+SCENE = "forward"
+LENGTHS = (10, 50, 100, 300, 1000)
+COLOURS = ("colour", "grey")
+LARGEST_SEED = 2**32 - 1
+OWN_PICTURE = "your own picture"
+
+
+# -- handlers ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The tab's settings, checked, with what follows from them."""
+
+    x0: Tensor  # (C, H, W) in [−1, 1]
+    eps: Tensor  # (C, H, W), N(0, 1)
+    curves: list[Curve]
+    T: int
+    rescale: bool
+    points: Any
+    seed: int
+
+    def curve(self, key: str) -> Curve:
+        """Any schedule on offer, at this T, shown or not."""
+        return make_curve(check_choice(key, "The schedule", FORWARD), self)
+
+
+def make_curve(key: str, setup: Setup) -> Curve:
+    title, slot, recipe = FORWARD[key]
+    recipe = replace(recipe, T=setup.T, rescale=setup.rescale, points=setup.points)
+    return Curve(key, title, slot, recipe.build())
+
+
+def set_up(
+    picture: Picture | None,
+    size: Any,
+    colour: Any,
+    shown: Any,
+    T: Any,
+    rescale: Any,
+    points: Any,
+    seed: Any,
+) -> Setup:
+    """Check the settings as they come from the page or the API; ValueError says what is wrong."""
+    size = check_choice(size, "The working size", SIZES)
+    grey = check_choice(colour, "The colours", COLOURS) == "grey"
+    T = check_choice(T, "T", LENGTHS)
+    seed = check_integer(seed, "The seed", 0, LARGEST_SEED)
+    keys = check_choices(shown, "The schedules", FORWARD)
+    if not keys:
+        raise ValueError("Choose at least one schedule to show.")
+    x0 = picture_or_default(picture).versions[size, grey]
+    setup = Setup(x0, standard_noise(x0.shape, seed), [], T, bool(rescale), points, seed)
+    return replace(setup, curves=[make_curve(key, setup) for key in keys])
+
+
+@says_what_is_wrong
+def show(focus: Any, *settings: Any) -> tuple[dict, dict]:
+    """The scene, and the curve of what the scaling is for."""
+    setup = set_up(*settings)
+    schedule = setup.curve(focus).schedule
+    spread = lessons.spread(schedule, setup.x0, setup.eps)
+    return scene_payload(setup.x0, setup.eps, setup.curves), plots.spread_figure(spread, setup.T)
+
+
+@says_what_is_wrong
+def single_steps(t: Any, focus: Any, *settings: Any) -> dict:
+    """The Markov chain up to t beside the jump; t = 0 shows the first step."""
+    setup = set_up(*settings)
+    t = max(1, check_integer(t, "t", 0, LENGTHS[-1]))
+    schedule = setup.curve(focus).schedule
+    # The chain's noises are their own: they must not begin with the jump's ε.
+    chain_seed = (setup.seed + 1) % (LARGEST_SEED + 1)
+    walk = lessons.walk(schedule, setup.x0, min(t, setup.T), setup.eps, chain_seed)
+    return {"rows": lessons.walk_rows(schedule, walk)}
+
+
+def on_settled(event: gr.EventData, focus: Any, *settings: Any) -> dict:
+    return single_steps(sent(event, "t"), focus, *settings)
+
+
+@says_what_is_wrong
+def choose_built_in(event: gr.EventData) -> tuple[Picture, str]:
+    key = check_choice(sent(event, "key"), "The picture", gallery.GALLERY)
+    return built_in(key), gallery.GALLERY[key].title
+
+
+@says_what_is_wrong
+def choose_upload(path: Any) -> tuple[Picture, str, dict]:
+    return prepare(uploads.open_picture(path), OWN_PICTURE), OWN_PICTURE, picker_value(None)
+
+
+def new_seed() -> int:
+    return secrets.randbelow(LARGEST_SEED + 1)
+
+
+def picker_value(chosen: str | None) -> dict:
+    return {
+        "chosen": chosen,
+        "choices": [
+            {"key": key, "title": item.title, "image": data_url(gallery.thumbnail(key))}
+            for key, item in gallery.GALLERY.items()
+        ],
+    }
+
+
+@says_what_is_wrong
+def export(form: str, *settings: Any) -> tuple[str, bytes]:
+    setup = set_up(*settings)
+    if form == "PNG":
+        return "forward-process.png", exports.strip_png(setup.x0, setup.eps, setup.curves)
+    content = exports.animation(setup.x0, setup.eps, setup.curves, form)
+    return f"forward-process.{form.lower()}", content
+
+
+# -- layout and wiring -------------------------------------------------------------------------
+
+
+def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
+    """Lay the tab out inside the current context, and connect it."""
+    scene = SceneData(scene=SCENE)
+    download = Download()
+    prose("forward_lead", elem_classes="lead")
+    with gr.Row(elem_classes="stage"):
+        with gr.Column(scale=3, min_width=320):
+            Cards(scene=SCENE, elem_id="forward-cards")
+        with gr.Column(scale=1, min_width=280, elem_classes="settings"):
+            picker = Picker(elem_id="picker")
+            title = gr.Markdown(gallery.GALLERY[DEFAULT_PICTURE].title, elem_classes="credit")
+            with gr.Accordion("Your own picture", open=False):
+                upload = PictureUpload(
+                    label="Upload, paste or take a picture",
+                    sources=["upload", "clipboard", "webcam"],
+                    type="filepath",
+                    height=170,
+                    elem_id="upload",
+                )
+                prose("forward_upload")
+            shown = gr.CheckboxGroup(
+                [(FORWARD[key][0], key) for key in FORWARD],
+                value=["linear", "cosine"],
+                label="Schedules",
+                info="One picture each, all with the same noise. Draw “custom” in the next tab.",
+            )
+            T = gr.Radio(
+                LENGTHS, value=1000, label="Number of steps T", info="How finely the way is cut."
+            )
+            rescale = gr.Checkbox(
+                True,
+                label="Rescale β for a short T",
+                info="Off: β stays as for T = 1000, and a short process never reaches noise.",
+            )
+            with gr.Accordion("Size, colour and seed", open=False):
+                size = gr.Radio(
+                    SIZES, value=64, label="Pixels a side", info="The centre, resampled to this."
+                )
+                colour = gr.Radio(
+                    COLOURS, value="colour", label="Colours", info="Grey: one channel, one noise."
+                )
+                seed = NumberField(
+                    0, label="Seed", precision=0, info="The same seed gives the same noise."
+                )
+            again = gr.Button("New noise", size="sm")
+    time = Timestep(scene=SCENE, elem_id="forward-time", elem_classes="stuck")
+    prose("forward_notice")
+
+    with gr.Column(elem_classes="section"):
+        prose("forward_strip")
+        Strip(scene=SCENE, elem_id="forward-strip")
+        with gr.Row():
+            as_png = gr.Button("Save the strip (PNG)", size="sm")
+            as_gif = gr.Button("Save the process (GIF)", size="sm")
+            as_webp = gr.Button("Save the process (WebP)", size="sm")
+
+    with gr.Row(elem_classes="section"):
+        with gr.Column(scale=2, min_width=300):
+            prose("forward_steps")
+            focus = gr.Radio(
+                [(FORWARD[key][0], key) for key in FORWARD],
+                value="linear",
+                label="Schedule of this panel and the next",
+                info="Its β_t are the ones in the equations.",
+            )
+        with gr.Column(scale=3, min_width=320):
+            steps = Equations(elem_id="single-steps")
+
+    with gr.Row(elem_classes="section"):
+        with gr.Column(scale=2, min_width=300):
+            prose("forward_scaling")
+            unscaled = gr.Checkbox(
+                False,
+                label="Leave the scaling out",
+                info="All pictures and histograms of this tab then show the process without it.",
+                elem_id="unscaled",
+            )
+        with gr.Column(scale=3, min_width=320):
+            spread = Chart(scene=SCENE, elem_id="spread-chart")
+
+    settings = [session.picture, size, colour, shown, T, rescale, session.points, seed]
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    shows = {"fn": show, "inputs": [focus, *settings], "outputs": [scene, spread], **quick}
+
+    page.load(lambda: picker_value(DEFAULT_PICTURE), outputs=picker, **quick)
+    page.load(**shows)
+    gr.on(
+        [
+            size.input, colour.input, shown.input, T.input, rescale.input, focus.input, seed.change,
+            session.picture.change, session.points.change,
+        ],
+        trigger_mode="always_last", **shows,
+    )  # fmt: skip
+    time.settled(on_settled, [focus, *settings], steps, trigger_mode="always_last", **quick)
+    picker.picked(choose_built_in, outputs=[session.picture, title], **quick)
+    upload.input(choose_upload, upload, [session.picture, title, picker], **quick).failure(
+        lambda: None, outputs=upload, **quick
+    )
+    again.click(new_seed, outputs=seed, **quick)
+
+    unscaled.input(
+        None, unscaled, js=f"on => {{ window.unnoise.scene('{SCENE}').leaveOutScaling(on); }}"
+    )
+    for button, form in ((as_png, "PNG"), (as_gif, "GIF"), (as_webp, "WEBP")):
+        button.click(
+            lambda *given, form=form: export(form, *given),
+            settings,
+            download,
+            show_progress="hidden",
+            api_visibility="private",
+        )

@@ -1,0 +1,42 @@
+"""Assembles the tabs into one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app import theme
+from app.components import RUNTIME, Header
+from app.session import Session
+from app.settings import current
+from app.tabs import forward, schedules
+
+HOUR = 3600
+
+
+def build() -> gr.Blocks:
+    """The whole page, not yet launched."""
+    with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
+        session = Session.create()
+        Header()
+        with gr.Tabs():
+            with gr.Tab("Forward", id="forward") as tab:
+                forward.build(session, tab, page)
+            with gr.Tab("Schedules", id="schedules") as tab:
+                schedules.build(session, tab)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch` needs for the page to look and behave as it should."""
+    return {
+        "theme": theme.theme(),
+        "css": theme.css(),
+        "head": f"<script>{RUNTIME}</script>",
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "max_file_size": current().max_upload,
+        "footer_links": ["api"],
+    }
