@@ -107,7 +107,7 @@ def schedules_figure(
     from matplotlib.figure import Figure
 
     shown = QUANTITIES[quantity]
-    figure = Figure(figsize=(6.4, 4), dpi=200, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.4), dpi=200, layout="constrained")
     axes = figure.add_subplot()
     for curve in curves:
         for number, line in enumerate(shown.lines):
@@ -126,7 +126,7 @@ def schedules_figure(
     if log and shown.log:
         axes.set_yscale("log")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=4)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form)
     return buffer.getvalue()

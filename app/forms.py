@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,8 @@ def check_number(value: Any, name: str, low: float, high: float) -> float:
     """`value` as a finite float within [low, high]; ValueError with one sentence otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {_shown(value)}.")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
+    if not low <= value <= high:  # NaN fails every comparison
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {_shown(value)}.")
     return float(value)
 
 
@@ -26,7 +25,9 @@ def check_integer(value: Any, name: str, low: int, high: int) -> int:
             f"{name} must be a whole number from {low:,} to {high:,}, got {_shown(value)}."
         )
     if not low <= value <= high or value != int(value):
-        raise ValueError(f"{name} must be a whole number from {low:,} to {high:,}, got {value:,}.")
+        raise ValueError(
+            f"{name} must be a whole number from {low:,} to {high:,}, got {_shown(value)}."
+        )
     return int(value)
 
 
@@ -60,14 +61,12 @@ def says_what_is_wrong(handler: Callable) -> Callable:
         try:
             return handler(*args, **kwargs)
         except ValueError as error:
-            raise gr.Error(
-                str(error), title="That did not work", duration=15, print_exception=False
-            ) from None
+            raise gr.Error(str(error), print_exception=False) from None
 
     return guarded
 
 
 def _shown(value: Any) -> str:
     """A short repr: the value goes back to the one who sent it, but not at any length."""
-    text = repr(value)
+    text = f"{value:,}" if isinstance(value, int) else repr(value)
     return text if len(text) <= 40 else text[:37] + "…"

@@ -18,7 +18,7 @@ from app import gallery, uploads
 SIZES = (32, 64, 128)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity: Gradio hashes what a session holds
 class Picture:
     """One picture in every working size, in colour and in grey.
 

@@ -40,7 +40,7 @@ class Quantity:
 
 QUANTITIES: dict[str, Quantity] = {
     "mean and variance": Quantity(
-        "mean factor √ᾱ<sub>t</sub> (thick, falling) and variance 1−ᾱ<sub>t</sub> (thin, rising)",
+        "mean √ᾱ<sub>t</sub> (thick) and variance 1−ᾱ<sub>t</sub> (thin)",
         "√ᾱ<sub>t</sub>,  1−ᾱ<sub>t</sub>",
         (
             Line("√ᾱ", lambda s: s.signal, width=3),
@@ -48,17 +48,17 @@ QUANTITIES: dict[str, Quantity] = {
         ),
     ),
     "β": Quantity(
-        "variance of the noise added by step t, β<sub>t</sub>",
+        "variance added by step t, β<sub>t</sub>",
         "β<sub>t</sub>",
         (Line("β", lambda s: s.betas, first=1),),
     ),
     "step mean factor": Quantity(
-        "what one step keeps of the picture, √(1−β<sub>t</sub>)",
+        "what step t keeps, √(1−β<sub>t</sub>)",
         "√(1−β<sub>t</sub>)",
         (Line("√(1−β)", lambda s: s.alphas.sqrt(), first=1),),
     ),
     "log-SNR": Quantity(
-        "logarithm of the signal-to-noise ratio, ln ᾱ<sub>t</sub>/(1−ᾱ<sub>t</sub>)",
+        "log-SNR, ln ᾱ<sub>t</sub>/(1−ᾱ<sub>t</sub>)",
         "ln SNR",
         (Line("ln SNR", lambda s: s.snr.log(), first=1),),
         log=False,
@@ -120,7 +120,7 @@ def spread_figure(spread: dict[str, tuple[list[int], list[float]]], T: int) -> d
         }
         for key, (ts, values) in spread.items()
     ]
-    layout = _layout("standard deviation of the pixels of x<sub>t</sub>", "t", "", T)
+    layout = _layout("standard deviation of x<sub>t</sub>’s pixels", "t", "", T)
     layout["showlegend"] = True
     layout["legend"] = {"x": 0.02, "y": 0.98, "bgcolor": "rgba(0,0,0,0)"}
     layout["margin"] = MARGIN | {"l": 44}

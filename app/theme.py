@@ -76,11 +76,17 @@ def _variables(which: str) -> str:
     return " ".join(f"--{name}: {getattr(tone, which)};" for name, tone in tones.items())
 
 
+def _rgb(colour: str) -> str:
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgb({red}, {green}, {blue})"
+
+
 def css() -> str:
     """The page's style sheet: variables of both themes, then the rules of page.css."""
-    # KaTeX writes colours into style attributes; in the dark theme they need their dark tone.
+    # The page's Markdown keeps a formula's colours in style attributes, as rgb(…); in the dark
+    # theme they need their dark tone.
     formulas = "\n".join(
-        f'.dark .katex [style*="{tone.light}" i] {{ color: var(--{name}) !important; }}'
+        f'.dark .katex [style*="{_rgb(tone.light)}"] {{ color: var(--{name}) !important; }}'
         for name, tone in SYMBOLS.items()
     )
     return "\n".join(

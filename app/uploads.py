@@ -50,10 +50,10 @@ TOO_MANY_PIXELS = (
 )
 TOO_SMALL = f"The picture is smaller than {MIN_SIDE} × {MIN_SIDE} pixels: choose a larger one."
 
-# Pillow's own guard only warns, and decodes all the same, up to twice its limit of 89 million
-# pixels. It also covers sizes that no header check sees (a GIF's frames, a TIFF's tiles), so it
-# gets our limit and raises: stricter than before for everyone in the process, never laxer. It is
-# set once, for good, because `warnings.catch_warnings` is not safe between threads.
+# Pillow's own guard only warns from 89 million pixels on, and decodes all the same up to twice as
+# many. So it gets our limit and raises: for everyone in the process, because others may open an
+# upload before it comes here. It is set once, for good, and stricter than it was; switching it
+# around each call with `warnings.catch_warnings` would not be safe between threads.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -70,6 +70,9 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112  # EXIF and TIFF tags, by number
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
+
+# How files begin that people may well try, beside HEIC and SVG.
+_OTHERS = {b"8BPS": "Photoshop", b"%PDF": "PDF", b"\0\0\1\0": "ICO", b"\xff\x0a": "JPEG XL"}
 
 _HEAD = 4096  # bytes enough to tell formats apart: an SVG may begin with a long comment
 
@@ -91,7 +94,7 @@ def open_picture(path: str | PathLike[str] | None, enough: int | None = None) ->
     """The file's picture as an RGB image: decoded, upright, its first frame, on white.
 
     16-bit grey is scaled to 8 bits; so is 32-bit grey, from its own minimum … maximum, because
-    it has no white of its own (except floats that all lie in [0, 1]).
+    it has no white of its own (except values that all lie in [0, 1]).
 
     `enough` allows a large JPEG to be decoded at 1/2, 1/4 or 1/8, many times faster, as long as
     its shorter side keeps that many pixels. Raises UploadError if the file is refused.
@@ -210,14 +213,15 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _stretched(values: np.ndarray) -> np.ndarray:
     """32-bit integers or floats → uint8: minimum black, maximum white, NaN black, ∞ white.
 
-    Floats that all lie in [0, 1] keep that range.
+    Values that all lie in [0, 1] keep that range.
     """
     # In blocks, because whole copies in float64 would take gigabytes.
     blocks = np.array_split(values.ravel(), values.size // 2**20 + 1)
     finite = (block[np.isfinite(block)] for block in blocks)
     extremes = [(part.min(), part.max()) for part in finite if part.size] or [(0, 1)]
-    low, high = float(min(extremes)[0]), float(max(top for _, top in extremes))
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
+    low = float(min(bottom for bottom, _ in extremes))
+    high = float(max(top for _, top in extremes))
+    if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     grey = np.empty(values.size, np.uint8)
     for block, target in zip(blocks, np.array_split(grey, len(blocks)), strict=True):
@@ -228,17 +232,19 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 def _what_is_wrong(head: bytes) -> str:
     """Why a file that begins with `head` could not be decoded."""
+    known = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    is_bmp = head[:2] == b"BM" and head[6:10] == bytes(4)
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    is_avif = "AVIF" in FORMATS and brand in (b"avif", b"avis")
+    if head.startswith(known) or is_bmp or is_webp or is_avif:
+        return DAMAGED
     text = head.replace(b"\0", b"").lower()  # UTF-16 reads as ASCII without its zeros
     if b"<svg" in text and b"<html" not in text:
         return DRAWING
-    brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in (b"heic", b"heix", b"hevc") or (brand in (b"mif1", b"msf1") and b"heic" in head):
         return OTHER_FORMAT.format("HEIC")
-    others = {b"8BPS": "Photoshop", b"%PDF": "PDF", b"\0\0\1\0": "Icon", b"\xff\x0a": "JPEG XL"}
-    if head[:4] in others:
-        return OTHER_FORMAT.format(others[head[:4]])
-    known = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")
-    is_bmp = head[:2] == b"BM" and head[6:10] == bytes(4)
-    is_avif = "AVIF" in FORMATS and brand in (b"avif", b"avis")
-    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    return DAMAGED if head.startswith(known) or is_bmp or is_avif or is_webp else NO_PICTURE
+    for start, name in _OTHERS.items():
+        if head.startswith(start):
+            return OTHER_FORMAT.format(name)
+    return NO_PICTURE

@@ -63,7 +63,7 @@ function build(schedule, data) {
       xtFigure, '=', card.a, '·', x0Figure, '+', card.b, '·', epsFigure),
     make('div', { className: 'spread' }, card.histogram,
       make('div', { className: 'ends' }, card.low, 'pixel value', card.high)),
-    make('div', { className: 'entropy' }, make('span', {}, 'entropy of its histogram'), card.entropy));
+    make('div', { className: 'entropy' }, make('span', {}, 'entropy'), card.entropy));
   return card;
 }
 

@@ -2,7 +2,7 @@ const root = element.querySelector('.points');
 const svg = root.querySelector('svg');
 const [grid, curve, handles] = ['.grid', '.curve', '.handles'].map(name => svg.querySelector(name));
 const [add, remove, output] = ['.add', '.remove', 'output'].map(name => root.querySelector(name));
-const LEFT = 34, TOP = 10, WIDTH = 312, HEIGHT = 200; // the plot within the 360 × 240 picture
+const LEFT = 34, TOP = 10, WIDTH = 312, HEIGHT = 200; // the plot within the 360 × 254 picture
 const GAP_U = 0.01, GAP_A = 0.002, LOWEST = 0.0001, MOST = 12;
 let points = [], chosen = 1;
 
@@ -31,10 +31,10 @@ function drawGrid() {
     grid.append(
       node('line', { x1: x(value), x2: x(value), y1: y(0), y2: y(1) }),
       node('line', { x1: x(0), x2: x(1), y1: y(value), y2: y(value) }),
-      node('text', { x: x(value), y: y(0) + 14, 'text-anchor': 'middle' }, String(value)),
+      node('text', { x: x(value), y: y(0) + 20, 'text-anchor': 'middle' }, String(value)),
       node('text', { x: x(0) - 10, y: y(value) + 3, 'text-anchor': 'end' }, String(value)));
   }
-  grid.append(node('text', { x: x(0.5), y: 238, 'text-anchor': 'middle' }, 't / T'),
+  grid.append(node('text', { x: x(0.5), y: 250, 'text-anchor': 'middle' }, 't / T'),
     node('text', { x: 0, y: y(0.62) }, 'ᾱ'));
 }
 

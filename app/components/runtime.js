@@ -128,12 +128,12 @@ window.unnoise ??= (() => {
     context.putImageData(image, 0, 0);
   }
 
-  // Four significant places near 1, and never a column that changes its width.
+  // A fixed number of places, so that columns keep their width; an exponent where all would be 0.
   const decimal = (value, places = 3) => {
     if (!Number.isFinite(value)) return value > 0 ? '∞' : value < 0 ? '−∞' : '–';
-    const text = Math.abs(value) > 0 && Math.abs(value) < 0.5 * 10 ** -places
-      ? value.toExponential(1) : value.toFixed(places);
-    return text.replace('-', '−').replace('e−', 'e−');
+    const tiny = places > 2 && value !== 0 && Math.abs(value) < 0.5 * 10 ** -places;
+    const text = tiny ? value.toExponential(1) : value.toFixed(places);
+    return text.replace(/^-(?=[0.]*$)/, '').replaceAll('-', '−'); // no “−0.0”
   };
 
   // element('p', {className: 'x'}, 'text', child …): text is always text, never markup.

@@ -218,7 +218,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
             spread = Chart(scene=SCENE, elem_id="spread-chart")
 
     settings = [session.picture, size, colour, shown, T, rescale, session.points, seed]
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    quick = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     shows = {"fn": show, "inputs": [focus, *settings], "outputs": [scene, spread], **quick}
 
     page.load(lambda: picker_value(DEFAULT_PICTURE), outputs=picker, **quick)

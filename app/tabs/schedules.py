@@ -27,7 +27,7 @@ MOST_SHOWN = 12
 MOST_POINTS = 12
 # √ᾱ_T: how much of the picture's contrast is left at the end.
 A_TRACE, MUCH = 0.05, 0.5
-FACTS = ["T", "ᾱ_T", "SNR = 1 at t", "steps with SNR > 1", "steps with SNR < 1"]
+FACTS = ["T", "ᾱ_T", "SNR = 1 at t", "steps above", "steps below"]
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def make_curves(shown: Any, own: Sequence[Recipe], points: Any) -> list[Curve]:
             _, slot, recipe = PRESETS[key]
         else:
             index = int(key.removeprefix("own-"))
-            slot, recipe = len(PRESETS) + index, own[index]
+            slot, recipe = len(PRESETS) + 1 + index, own[index]
         if recipe.family == CUSTOM:
             recipe = Recipe(CUSTOM, recipe.T, points=points)
         curves.append(Curve(key, titles[key], slot, recipe.build()))
@@ -241,18 +241,35 @@ def build(session: Session, tab: gr.Tab) -> None:
         with gr.Column(scale=3, min_width=320):
             with gr.Row():
                 family = gr.Dropdown(
-                    list(FAMILIES), value="linear", label="Family", info="The formula of β or ᾱ."
+                    list(FAMILIES),
+                    value="linear",
+                    label="Family",
+                    info="The formula of β or ᾱ.",
+                    min_width=150,
                 )
                 T = NumberField(
-                    1000, label="T", info=f"Number of steps, 1 to {current().max_T}.", precision=0
+                    1000,
+                    label="T",
+                    info=f"Number of steps, 1 to {current().max_T}.",
+                    precision=0,
+                    min_width=150,
                 )
                 rescale = gr.Checkbox(
-                    False, label="Rescale β", info="Each step does the work of 1000/T steps."
+                    False,
+                    label="Rescale β",
+                    info="Each step does the work of 1000/T steps.",
+                    min_width=150,
                 )
             with gr.Row():
-                beta_start = NumberField(1e-4, label="β_start", info="Noise of the first step.")
-                beta_end = NumberField(0.02, label="β_end", info="Noise of the last step.")
-                s = NumberField(0.008, label="s", info="Cosine only: keeps β_1 from being tiny.")
+                beta_start = NumberField(
+                    1e-4, label="β_start", info="Noise of the first step.", min_width=150
+                )
+                beta_end = NumberField(
+                    0.02, label="β_end", info="Noise of the last step.", min_width=150
+                )
+                s = NumberField(
+                    0.008, label="s", info="Cosine only: keeps β_1 from being tiny.", min_width=150
+                )
             adding = gr.Button("Add this schedule to the plot", variant="primary")
 
     with gr.Row(elem_classes="section"):
@@ -264,7 +281,7 @@ def build(session: Session, tab: gr.Tab) -> None:
     with gr.Column(elem_classes="section"):
         prose("schedules_presets")
 
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    quick = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     plot = [shown, own, session.points, quantity, axis, log]
     gr.on(
         [tab.select, shown.change, session.points.change, quantity.input, axis.input, log.input],

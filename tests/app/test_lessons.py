@@ -1,0 +1,42 @@
+"""The numbers of the Forward tab's lessons."""
+
+import pytest
+import torch
+
+from app.lessons import spread, walk
+from model.schedule import NoiseSchedule
+
+
+@pytest.fixture
+def x0():
+    return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("t", [1, 7, 50])
+def test_a_walk_ends_where_the_merged_jump_lands(x0, t):
+    schedule = NoiseSchedule.cosine(50)
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
+    w = walk(schedule, x0, t, eps, seed=3)
+    torch.testing.assert_close(w.x_t, w.same, rtol=0, atol=1e-12)
+    assert (w.x_t - w.jump).abs().max() > 0.01  # another sample …
+    assert w.x_t.std().item() == pytest.approx(w.jump.std().item(), rel=0.1)  # … as spread out
+    again = walk(schedule, x0, t, eps, seed=3)
+    assert torch.equal(again.x_t, w.x_t)
+    assert not torch.equal(walk(schedule, x0, t, eps, seed=4).x_t, w.x_t)
+
+
+def test_the_first_step_starts_at_the_picture(x0):
+    w = walk(NoiseSchedule.linear(10, rescale=True), x0, 1, torch.zeros_like(x0), seed=0)
+    assert torch.equal(w.x_prev, x0.double())
+
+
+def test_spread_settles_with_the_scaling_and_climbs_without(x0):
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
+    lines = spread(NoiseSchedule.linear(1000), x0, eps)
+    ts, scaled = lines["scaled"]
+    _, left_out = lines["left out"]
+    assert ts[0] == 0
+    assert ts[-1] == 1000
+    assert scaled[0] == left_out[0] == pytest.approx(x0.std().item())
+    assert scaled[-1] == pytest.approx(1, abs=0.05)
+    assert left_out[-1] > 3

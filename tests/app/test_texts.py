@@ -1,0 +1,37 @@
+"""The explanations: all of them are used, and their formulas can be set."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.prose import TEXTS, text
+from app.theme import SYMBOLS
+
+NAMES = sorted(path.stem for path in TEXTS.glob("*.md"))
+TABS = Path(__file__).parents[2] / "app" / "tabs"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_formulas_are_closed(name):
+    source = text(name)
+    assert source.count(r"\(") == source.count(r"\)")
+    assert source.count("$$") % 2 == 0
+    assert source.replace("$$", "").count("$") == 0  # a lone pair of dollars would be mathematics
+    for formula in re.findall(r"\\\((.*?)\\\)|\$\$(.*?)\$\$", source, re.S):
+        body = "".join(formula)
+        assert body.count("{") == body.count("}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_symbols_get_their_colours(name):
+    assert not re.search(rf"\\({'|'.join(SYMBOLS)})\{{", text(name))
+
+
+def test_the_lead_is_coloured():
+    assert rf"\textcolor{{{SYMBOLS['signal'].light}}}" in text("forward_lead")
+
+
+def test_every_text_is_shown_somewhere():
+    used = set(re.findall(r'prose\("(\w+)"', "".join(p.read_text() for p in TABS.glob("*.py"))))
+    assert used == set(NAMES)
