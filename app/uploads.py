@@ -4,7 +4,7 @@
 
 Whatever is wrong with a file, the only exception that leaves is `UploadError`, whose message is
 made for the page: it says what is wrong and what would be right, and never repeats a file's name
-or content. What a file is decides its content alone; its name and extension are not looked at.
+or content. A file's content alone decides what it is; name and extension are not looked at.
 
 Pixels are all that passes: place, time and comments in a picture's metadata are dropped, and so
 are colour profiles (colours are taken as sRGB).

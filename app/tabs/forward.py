@@ -31,57 +31,48 @@ OWN_PICTURE = "your own picture"
 
 @dataclass(frozen=True)
 class Setup:
-    """The tab's settings, checked, with what follows from them."""
+    """The tab's settings, checked, with the picture and the noise that they mean."""
 
     x0: Tensor  # (C, H, W) in [−1, 1]
     eps: Tensor  # (C, H, W), N(0, 1)
-    curves: list[Curve]
     T: int
     rescale: bool
     points: Any
     seed: int
 
-    def curve(self, key: str) -> Curve:
-        """Any schedule on offer, at this T, shown or not."""
-        return make_curve(check_choice(key, "The schedule", FORWARD), self)
+    def curve(self, key: Any) -> Curve:
+        """Any schedule on offer, at this T; ValueError if there is no such thing."""
+        title, slot, recipe = FORWARD[check_choice(key, "The schedule", FORWARD)]
+        recipe = replace(recipe, T=self.T, rescale=self.rescale, points=self.points)
+        return Curve(key, title, slot, recipe.build())
 
-
-def make_curve(key: str, setup: Setup) -> Curve:
-    title, slot, recipe = FORWARD[key]
-    recipe = replace(recipe, T=setup.T, rescale=setup.rescale, points=setup.points)
-    return Curve(key, title, slot, recipe.build())
+    def curves(self, shown: Any) -> list[Curve]:
+        """The schedules on show; ValueError if there are none."""
+        keys = check_choices(shown, "The schedules", FORWARD)
+        if not keys:
+            raise ValueError("Choose at least one schedule to show.")
+        return [self.curve(key) for key in keys]
 
 
 def set_up(
-    picture: Picture | None,
-    size: Any,
-    colour: Any,
-    shown: Any,
-    T: Any,
-    rescale: Any,
-    points: Any,
-    seed: Any,
+    picture: Picture | None, size: Any, colour: Any, T: Any, rescale: Any, points: Any, seed: Any
 ) -> Setup:
     """Check the settings as they come from the page or the API; ValueError says what is wrong."""
     size = check_choice(size, "The working size", SIZES)
     grey = check_choice(colour, "The colours", COLOURS) == "grey"
     T = check_choice(T, "T", LENGTHS)
     seed = check_integer(seed, "The seed", 0, LARGEST_SEED)
-    keys = check_choices(shown, "The schedules", FORWARD)
-    if not keys:
-        raise ValueError("Choose at least one schedule to show.")
     x0 = picture_or_default(picture).versions[size, grey]
-    setup = Setup(x0, standard_noise(x0.shape, seed), [], T, bool(rescale), points, seed)
-    return replace(setup, curves=[make_curve(key, setup) for key in keys])
+    return Setup(x0, standard_noise(x0.shape, seed), T, bool(rescale), points, seed)
 
 
 @says_what_is_wrong
-def show(focus: Any, *settings: Any) -> tuple[dict, dict]:
+def show(shown: Any, focus: Any, *settings: Any) -> tuple[dict, dict]:
     """The scene, and the curve of what the scaling is for."""
     setup = set_up(*settings)
-    schedule = setup.curve(focus).schedule
+    curves, schedule = setup.curves(shown), setup.curve(focus).schedule
     spread = lessons.spread(schedule, setup.x0, setup.eps)
-    return scene_payload(setup.x0, setup.eps, setup.curves), plots.spread_figure(spread, setup.T)
+    return scene_payload(setup.x0, setup.eps, curves), plots.spread_figure(spread, setup.T)
 
 
 @says_what_is_wrong
@@ -103,12 +94,20 @@ def on_settled(event: gr.EventData, focus: Any, *settings: Any) -> dict:
 @says_what_is_wrong
 def choose_built_in(event: gr.EventData) -> tuple[Picture, str]:
     key = check_choice(sent(event, "key"), "The picture", gallery.GALLERY)
-    return built_in(key), gallery.GALLERY[key].title
+    return built_in(key), credit(key)
 
 
 @says_what_is_wrong
-def choose_upload(path: Any) -> tuple[Picture, str, dict]:
+def choose_upload(path: Any) -> tuple:
+    """The picture, its title and a picker with nothing chosen."""
+    if path is None:  # taken away again, or not there yet: the picture on show stays
+        return gr.skip(), gr.skip(), gr.skip()
     return prepare(uploads.open_picture(path), OWN_PICTURE), OWN_PICTURE, picker_value(None)
+
+
+def credit(key: str) -> str:
+    """What a built-in picture is, and whose."""
+    return f"{gallery.GALLERY[key].title} · {gallery.GALLERY[key].credit}"
 
 
 def new_seed() -> int:
@@ -126,12 +125,12 @@ def picker_value(chosen: str | None) -> dict:
 
 
 @says_what_is_wrong
-def export(form: str, *settings: Any) -> tuple[str, bytes]:
+def export(form: str, shown: Any, *settings: Any) -> tuple[str, bytes]:
     setup = set_up(*settings)
+    process = (setup.x0, setup.eps, setup.curves(shown))
     if form == "PNG":
-        return "forward-process.png", exports.strip_png(setup.x0, setup.eps, setup.curves)
-    content = exports.animation(setup.x0, setup.eps, setup.curves, form)
-    return f"forward-process.{form.lower()}", content
+        return "forward-process.png", exports.strip_png(*process)
+    return f"forward-process.{form.lower()}", exports.animation(*process, form)
 
 
 # -- layout and wiring -------------------------------------------------------------------------
@@ -147,7 +146,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
             Cards(scene=SCENE, elem_id="forward-cards")
         with gr.Column(scale=1, min_width=280, elem_classes="settings"):
             picker = Picker(elem_id="picker")
-            title = gr.Markdown(gallery.GALLERY[DEFAULT_PICTURE].title, elem_classes="credit")
+            title = gr.Markdown(credit(DEFAULT_PICTURE), elem_classes="credit")
             with gr.Accordion("Your own picture", open=False):
                 upload = PictureUpload(
                     label="Upload, paste or take a picture",
@@ -217,9 +216,9 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             spread = Chart(scene=SCENE, elem_id="spread-chart")
 
-    settings = [session.picture, size, colour, shown, T, rescale, session.points, seed]
+    settings = [session.picture, size, colour, T, rescale, session.points, seed]
     quick = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-    shows = {"fn": show, "inputs": [focus, *settings], "outputs": [scene, spread], **quick}
+    shows = {"fn": show, "inputs": [shown, focus, *settings], "outputs": [scene, spread], **quick}
 
     page.load(lambda: picker_value(DEFAULT_PICTURE), outputs=picker, **quick)
     page.load(**shows)
@@ -232,7 +231,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
     )  # fmt: skip
     time.settled(on_settled, [focus, *settings], steps, trigger_mode="always_last", **quick)
     picker.picked(choose_built_in, outputs=[session.picture, title], **quick)
-    upload.input(choose_upload, upload, [session.picture, title, picker], **quick).failure(
+    upload.change(choose_upload, upload, [session.picture, title, picker], **quick).failure(
         lambda: None, outputs=upload, **quick
     )
     again.click(new_seed, outputs=seed, **quick)
@@ -243,7 +242,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
     for button, form in ((as_png, "PNG"), (as_gif, "GIF"), (as_webp, "WEBP")):
         button.click(
             lambda *given, form=form: export(form, *given),
-            settings,
+            [shown, *settings],
             download,
             show_progress="hidden",
             api_visibility="private",

@@ -1,0 +1,105 @@
+"""What a test does in the page: drag, look at pixels, read numbers."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+PIXELS = """canvas => {
+  const {width, height} = canvas;
+  const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+  let text = '';
+  for (const value of data) text += String.fromCharCode(value);
+  return [height, width, btoa(text)];
+}"""
+
+
+class Page:
+    """One visit of the app, with everything that it complained about or asked for."""
+
+    def __init__(self, context, address, theme):
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.context = context
+        self.playwright = page = context.new_page()
+        context.route("**/*", self._route)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("console", self._console)
+        page.on("request", lambda request: self.requests.append(request.url))
+        self.address = address
+        page.goto(f"{address}?__theme={theme}")
+        page.wait_for_selector("#forward-cards canvas")
+        page.wait_for_selector("#single-steps img")
+
+    def _route(self, route):
+        url = route.request.url
+        if url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.complaints.append(f"asked the network for {url}")
+            route.abort()
+
+    def _console(self, message):
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text}")
+
+    def __getattr__(self, name):
+        return getattr(self.playwright, name)
+
+    def close(self):
+        self.context.close()
+
+    # -- what there is to see ------------------------------------------------------------------
+
+    def pixels(self, selector: str, index: int = 0) -> np.ndarray:
+        """The pixels of a canvas, uint8 (H, W, 3)."""
+        height, width, data = self.locator(selector).nth(index).evaluate(PIXELS)
+        rgba = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+        assert (rgba[..., 3] == 255).all()
+        return rgba[..., :3]
+
+    def cards(self) -> list[np.ndarray]:
+        count = self.locator("#forward-cards canvas.picture").count()
+        return [self.pixels("#forward-cards canvas.picture", i) for i in range(count)]
+
+    def t(self, tab: str = "forward") -> int:
+        return int(self.locator(f"#{tab}-time input").input_value())
+
+    # -- what there is to do -------------------------------------------------------------------
+
+    def seek(self, t: int, tab: str = "forward") -> None:
+        """Put the timestep somewhere, as one who lets go of the slider there."""
+        self.locator(f"#{tab}-time input").evaluate(
+            """(slider, t) => {
+              slider.value = t;
+              slider.dispatchEvent(new Event('input', {bubbles: true}));
+              slider.dispatchEvent(new Event('change', {bubbles: true}));
+            }""",
+            t,
+        )
+        self.frame()
+
+    def frame(self) -> None:
+        """Wait until the browser has drawn."""
+        self.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)))")
+
+    def drag(self, moves: int = 60, tab: str = "forward"):
+        """Drag the slider's thumb from left to right; yields at every move, button still down."""
+        slider = self.locator(f"#{tab}-time input")
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        y = box["y"] + box["height"] / 2
+        self.mouse.move(box["x"] + 10, y)
+        self.mouse.down()
+        for i in range(1, moves + 1):
+            self.mouse.move(box["x"] + 10 + i / moves * (box["width"] - 30), y)
+            yield i
+        self.mouse.up()
+
+    def schedules(self) -> None:
+        """Go to the Schedules tab and wait for its first curves."""
+        self.get_by_role("tab", name="Schedules").click()
+        self.wait_for_selector("#schedules-chart .main-svg")
+        self.wait_for_selector("#schedules-strip canvas")
+        self.wait_for_selector("#schedules-chart .cursor:not([hidden])")
