@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -16,7 +16,7 @@ from app.theme import dash_of, tone_of
 from model.forward import q_sample
 
 CELLS = 11  # of the strip, as in the page
-FRAMES = 60
+FRAMES = 50
 FRAME_MS = 80
 HOLD_MS = 1200  # the first and the last frame stay a while
 _INK, _PAPER = (23, 27, 34), (255, 255, 255)
@@ -49,9 +49,11 @@ def strip_png(x0: Tensor, eps: Tensor, curves: Sequence[Curve]) -> bytes:
 
 def animation(x0: Tensor, eps: Tensor, curves: Sequence[Curve], form: str) -> bytes:
     """The whole process, all schedules side by side; `form` is "GIF" or "WEBP"."""
-    frames = list(_animation_frames(x0, eps, curves))
+    film = _film(x0, eps, curves)
+    palette = _palette(film) if form == "GIF" else None
+    frames = [_sheet(pictures, captions, palette) for pictures, captions in film]
     durations = [HOLD_MS, *[FRAME_MS] * (len(frames) - 2), HOLD_MS]
-    options = {"quality": 85, "method": 3} if form == "WEBP" else {"optimize": False}
+    options = {"quality": 80, "method": 0} if form == "WEBP" else {"optimize": False}
     buffer = io.BytesIO()
     frames[0].save(
         buffer, form, save_all=True, append_images=frames[1:], duration=durations, loop=0, **options
@@ -59,21 +61,57 @@ def animation(x0: Tensor, eps: Tensor, curves: Sequence[Curve], form: str) -> by
     return buffer.getvalue()
 
 
-def _animation_frames(x0: Tensor, eps: Tensor, curves: Sequence[Curve]) -> Iterator[Image.Image]:
-    cell, gap, line = 192, 8, 44
-    font = ImageFont.load_default(15)
-    T = max(curve.schedule.T for curve in curves)
-    steps = min(FRAMES, T)
+Moment = tuple[list[Image.Image], list[str]]  # one picture and one caption a schedule
+
+
+def _film(x0: Tensor, eps: Tensor, curves: Sequence[Curve]) -> list[Moment]:
+    """The process at working size, from t = 0 to T in at most `FRAMES` steps."""
+    steps = min(FRAMES, max(curve.schedule.T for curve in curves))
+    film = []
     for i in range(steps + 1):
-        sheet = Image.new("RGB", (gap + len(curves) * (cell + gap), gap + cell + line), _PAPER)
-        draw = ImageDraw.Draw(sheet)
-        for column, curve in enumerate(curves):
-            t = round(i / steps * curve.schedule.T)
-            corner = gap + column * (cell + gap)
-            sheet.paste(_frame(x0, eps, curve, t, cell), (corner, gap))
-            caption = f"{curve.title}\nt = {t}"
-            draw.multiline_text((corner, gap + cell + 3), caption, _INK, font, spacing=3)
-        yield sheet
+        ts = [round(i / steps * curve.schedule.T) for curve in curves]
+        pictures = [
+            to_image(q_sample(curve.schedule, x0, t, eps)).convert("RGB")
+            for curve, t in zip(curves, ts, strict=True)
+        ]
+        captions = [f"{curve.title}\nt = {t}" for curve, t in zip(curves, ts, strict=True)]
+        film.append((pictures, captions))
+    return film
+
+
+def _palette(film: Sequence[Moment]) -> Image.Image:
+    """One palette for all frames of a GIF, from every tenth of them; paper and ink come last."""
+    samples = [picture for pictures, _ in film[::10] for picture in pictures]
+    side = samples[0].width
+    montage = Image.new("RGB", (side, side * len(samples)))
+    for i, picture in enumerate(samples):
+        montage.paste(picture, (0, i * side))
+    colours = montage.quantize(254).getpalette()[: 3 * 254]
+    colours += [0] * (3 * 254 - len(colours))
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*colours, *_PAPER, *_INK])
+    return palette
+
+
+def _sheet(
+    pictures: Sequence[Image.Image], captions: Sequence[str], palette: Image.Image | None
+) -> Image.Image:
+    """One frame: the pictures enlarged side by side, each with its caption."""
+    cell, gap, line, font = 192, 8, 44, ImageFont.load_default(15)
+    size = (gap + len(pictures) * (cell + gap), gap + cell + line)
+    if palette is None:
+        sheet, ink = Image.new("RGB", size, _PAPER), _INK
+    else:
+        sheet, ink = Image.new("P", size, 254), 255
+        sheet.putpalette(palette.getpalette())
+    draw = ImageDraw.Draw(sheet)
+    for column, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        corner = gap + column * (cell + gap)
+        if palette is not None:  # before it is enlarged: a ninth of the work, or less
+            picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+        sheet.paste(picture.resize((cell, cell), Image.Resampling.NEAREST), (corner, gap))
+        draw.multiline_text((corner, gap + cell + 3), caption, ink, font, spacing=3)
+    return sheet
 
 
 def _frame(x0: Tensor, eps: Tensor, curve: Curve, t: int, side: int) -> Image.Image:

@@ -61,7 +61,8 @@ def says_what_is_wrong(handler: Callable) -> Callable:
         try:
             return handler(*args, **kwargs)
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            sentence = f"{str(error).removesuffix('.')}."
+            raise gr.Error(sentence, print_exception=False) from None
 
     return guarded
 

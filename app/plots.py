@@ -55,7 +55,7 @@ QUANTITIES: dict[str, Quantity] = {
     "step mean factor": Quantity(
         "what step t keeps, √(1−β<sub>t</sub>)",
         "√(1−β<sub>t</sub>)",
-        (Line("√(1−β)", lambda s: s.alphas.sqrt(), first=1),),
+        (Line("√(1−β)", lambda s: s.step_signal, first=1),),
     ),
     "log-SNR": Quantity(
         "log-SNR, ln ᾱ<sub>t</sub>/(1−ᾱ<sub>t</sub>)",

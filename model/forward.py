@@ -23,9 +23,8 @@ def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: int | Tensor, eps: Tensor
     x_prev and eps: (B, …); returns x_t of the same shape.
     """
     _require_step(t)
-    keep = broadcast_at(schedule.alphas.sqrt(), t, x_prev)
-    add = broadcast_at(schedule.betas.sqrt(), t, x_prev)
-    return keep * x_prev + add * eps
+    keep, add = schedule.step_signal, schedule.step_noise
+    return broadcast_at(keep, t, x_prev) * x_prev + broadcast_at(add, t, x_prev) * eps
 
 
 def q_sample(schedule: NoiseSchedule, x0: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
@@ -47,11 +46,7 @@ def q_posterior(
     variance as a factor that broadcasts over it, shape (B, 1, …) or ().
     """
     _require_step(t)
-    rest = 1 - schedule.alpha_bars
-    of_x0 = torch.zeros_like(rest)
-    of_xt = torch.zeros_like(rest)
-    of_x0[1:] = schedule.signal[:-1] * schedule.betas[1:] / rest[1:]
-    of_xt[1:] = schedule.alphas[1:].sqrt() * rest[:-1] / rest[1:]
+    of_x0, of_xt = schedule.posterior_factors
     mean = broadcast_at(of_x0, t, x0) * x0 + broadcast_at(of_xt, t, x_t) * x_t
     return mean, broadcast_at(schedule.posterior_variance, t, x_t)
 
@@ -70,13 +65,10 @@ def merge_noise(
     merged_prev and eps: (B, …); returns ε̄_t ~ N(0, I) of the same shape.
     """
     _require_step(t)
-    of_prev = torch.zeros_like(schedule.noise)
-    of_eps = torch.zeros_like(schedule.noise)
-    of_prev[1:] = schedule.alphas[1:].sqrt() * schedule.noise[:-1] / schedule.noise[1:]
-    of_eps[1:] = schedule.betas[1:].sqrt() / schedule.noise[1:]
+    of_prev, of_eps = schedule.merge_factors
     return broadcast_at(of_prev, t, eps) * merged_prev + broadcast_at(of_eps, t, eps) * eps
 
 
 def _require_step(t: int | Tensor) -> None:
-    if (torch.as_tensor(t) < 1).any():
+    if (t < 1) if isinstance(t, int) else (torch.as_tensor(t) < 1).any():
         raise ValueError(f"a step leads from t−1 to t, so t must be at least 1, got {t}")

@@ -241,6 +241,36 @@ class NoiseSchedule:
         return variance
 
     @cached_property
+    def step_signal(self) -> Tensor:
+        """√α_t: what one step keeps of x_{t−1} (Ho et al. 2020, eq. 2)."""
+        return self.alphas.sqrt()
+
+    @cached_property
+    def step_noise(self) -> Tensor:
+        """√β_t: the standard deviation of the noise that one step adds (eq. 2)."""
+        return self.betas.sqrt()
+
+    @cached_property
+    def posterior_factors(self) -> tuple[Tensor, Tensor]:
+        """What x_0 and x_t weigh in the mean of q(x_{t−1} given x_t, x_0) (eq. 7); 0 at t = 0."""
+        of_x0, of_xt = torch.zeros_like(self.betas), torch.zeros_like(self.betas)
+        rest = 1 - self.alpha_bars
+        of_x0[1:] = self.signal[:-1] * self.betas[1:] / rest[1:]
+        of_xt[1:] = self.step_signal[1:] * rest[:-1] / rest[1:]
+        return of_x0, of_xt
+
+    @cached_property
+    def merge_factors(self) -> tuple[Tensor, Tensor]:
+        """What the noise up to t−1 and step t's own weigh in the one noise of the jump to t.
+
+        √α_t √(1−ᾱ_{t−1}) / √(1−ᾱ_t) and √β_t / √(1−ᾱ_t): their squares add up to 1. 0 at t = 0.
+        """
+        of_prev, of_eps = torch.zeros_like(self.betas), torch.zeros_like(self.betas)
+        of_prev[1:] = self.step_signal[1:] * self.noise[:-1] / self.noise[1:]
+        of_eps[1:] = self.step_noise[1:] / self.noise[1:]
+        return of_prev, of_eps
+
+    @cached_property
     def unscaled_noise(self) -> Tensor:
         """√(β_1 + … + β_t): the noise's standard deviation if √(1−β_t) is left out of each step.
 
@@ -308,6 +338,10 @@ def broadcast_at(values: Tensor, t: int | Tensor, x: Tensor) -> Tensor:
     `t` is one timestep or one for each image of the batch, shape (B,).
     Raises ValueError if t does not fit the batch or lies outside the table.
     """
+    if isinstance(t, int) and not isinstance(t, bool):  # the common case, without tensor overhead
+        if not 0 <= t < len(values):
+            raise ValueError(f"t must be in 0 … {len(values) - 1}, got {t}")
+        return values[t].to(device=x.device, dtype=x.dtype)
     t = torch.as_tensor(t)
     if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
         raise ValueError(f"t must be an integer timestep, got {t.dtype}")

@@ -60,7 +60,8 @@ function build(schedule, data) {
       ...fact('t', card.t), ...fact('SNR', card.snr),
       ...fact('√ᾱ_t', card.signal, 'signal'), ...fact('√(1−ᾱ_t)', card.noise, 'noise')),
     make('div', { className: 'equation' },
-      xtFigure, '=', card.a, '·', x0Figure, '+', card.b, '·', epsFigure),
+      make('div', {}, xtFigure, '=', card.a, '·', x0Figure),
+      make('div', {}, '+', card.b, '·', epsFigure)),
     make('div', { className: 'spread' }, card.histogram,
       make('div', { className: 'ends' }, card.low, 'pixel value', card.high)),
     make('div', { className: 'entropy' }, make('span', {}, 'entropy'), card.entropy));
@@ -103,6 +104,7 @@ function draw({ data, t: now, unscaled }, fresh) {
     colour();
   }
   const range = unscaled ? 10 : 4;
+  root.classList.toggle('unscaled', unscaled);
   for (const card of cards) {
     const t = here.timeOf(card.schedule);
     const [a, b] = here.coefficients(card.schedule, t);

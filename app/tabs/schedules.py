@@ -27,7 +27,7 @@ MOST_SHOWN = 12
 MOST_POINTS = 12
 # √ᾱ_T: how much of the picture's contrast is left at the end.
 A_TRACE, MUCH = 0.05, 0.5
-FACTS = ["T", "ᾱ_T", "SNR = 1 at t", "steps above", "steps below"]
+FACTS = ["T", "ᾱ_T", "SNR = 1 at t", "steps SNR > 1", "steps SNR < 1"]
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -241,34 +241,18 @@ def build(session: Session, tab: gr.Tab) -> None:
         with gr.Column(scale=3, min_width=320):
             with gr.Row():
                 family = gr.Dropdown(
-                    list(FAMILIES),
-                    value="linear",
-                    label="Family",
-                    info="The formula of β or ᾱ.",
-                    min_width=150,
+                    list(FAMILIES), value="linear", label="Family", info="The formula of β or ᾱ."
                 )
                 T = NumberField(
-                    1000,
-                    label="T",
-                    info=f"Number of steps, 1 to {current().max_T}.",
-                    precision=0,
-                    min_width=150,
-                )
-                rescale = gr.Checkbox(
-                    False,
-                    label="Rescale β",
-                    info="Each step does the work of 1000/T steps.",
-                    min_width=150,
+                    1000, label="T", info=f"Number of steps, 1 to {current().max_T}.", precision=0
                 )
             with gr.Row():
-                beta_start = NumberField(
-                    1e-4, label="β_start", info="Noise of the first step.", min_width=150
-                )
-                beta_end = NumberField(
-                    0.02, label="β_end", info="Noise of the last step.", min_width=150
-                )
-                s = NumberField(
-                    0.008, label="s", info="Cosine only: keeps β_1 from being tiny.", min_width=150
+                beta_start = NumberField(1e-4, label="β_start", info="Noise of the first step.")
+                beta_end = NumberField(0.02, label="β_end", info="Noise of the last step.")
+            with gr.Row():
+                s = NumberField(0.008, label="s", info="Cosine only: keeps β_1 from being tiny.")
+                rescale = gr.Checkbox(
+                    False, label="Rescale β", info="Each step does the work of 1000/T steps."
                 )
             adding = gr.Button("Add this schedule to the plot", variant="primary")
 
@@ -301,6 +285,8 @@ def build(session: Session, tab: gr.Tab) -> None:
             lambda *given, form=form: export(form, *given),
             plot,
             download,
+            concurrency_id="export",  # the heavy ones share two places
+            concurrency_limit=2,
             show_progress="hidden",
             api_visibility="private",
         )

@@ -229,4 +229,4 @@ def test_saving_the_process(page, button, form):
     content = download.value.path().read_bytes()
     image = Image.open(io.BytesIO(content))
     assert image.format == form
-    assert getattr(image, "n_frames", 1) == (1 if form == "PNG" else 61)
+    assert getattr(image, "n_frames", 1) == (1 if form == "PNG" else 51)
