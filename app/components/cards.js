@@ -1,9 +1,13 @@
-const { paintBlend, blendOnto, cssColour, onThemeChange } = window.unnoise;
+const { paintBlend, blended, cssColour, onThemeChange } = window.unnoise;
 const root = element.querySelector('.cards');
 const here = scene(root.dataset.scene);
 const LEVEL = 1 / 32;   // 256 levels over [−4, 4]: an 8-bit picture of x_t that clips nothing
 const BARS = 64;
-let cards = [];
+const WIDEST = 20;      // beyond ± this, values are counted at the end
+const TOP = 0.85;       // N(0, 1) peaks at 0.40; a photograph's own peaks may be cut off
+const WRONG = 'β scaling left out: not a diffusion model’s process';
+const WRITE_MS = 40;    // nobody reads numbers faster; to lay them out costs more than all pictures
+let cards = [], barColour = '', normal = null, writing = 0, writtenAt = 0, describing = 0;
 
 function entropy(counts, total) {
   let bits = 0;
@@ -26,112 +30,135 @@ function dash(schedule) {
   return svg;
 }
 
+// Whatever follows t is written into a text node of its own: no element comes or goes in a drag.
+function number(tag, className = '') {
+  const text = document.createTextNode('');
+  return { text, node: make(tag, { className }, text) };
+}
+
 function build(schedule, data) {
   const canvas = (className, width, height) => make('canvas', { className, width, height });
-  const thumb = (className, label) => {
-    const node = canvas(className, data.width, data.height);
-    return [node, make('figure', { className }, node, make('figcaption', {}, symbol(label)))];
-  };
+  const figure = (className, picture, label) =>
+    make('figure', { className }, picture, make('figcaption', {}, symbol(label)));
+  // x_0 and ε stay as they are: images, since every further canvas costs the browser time a frame.
+  const still = (a, b) => make('img', { src: blended(data, a, b).toDataURL(), alt: '' });
   const card = {
     schedule,
     picture: canvas('picture', data.width, data.height),
+    thumb: canvas('', data.width, data.height),
     histogram: canvas('histogram', 320, 64),
-    t: make('dd'), signal: make('dd', { className: 'signal' }),
-    noise: make('dd', { className: 'noise' }), snr: make('dd'),
-    a: make('span', { className: 'signal' }), b: make('span', { className: 'noise' }),
-    entropy: make('b'), wrong: make('p', { className: 'wrong', hidden: true }),
-    low: make('span'), high: make('span'), counts: null,
+    t: number('dd'), snr: number('dd'), signal: number('dd', 'signal'), noise: number('dd', 'noise'),
+    a: number('span', 'signal'), b: number('span', 'noise'), entropy: number('b'),
+    counts: new Uint32Array(2 * WIDEST / LEVEL),
   };
   card.picture.setAttribute('role', 'img');
   card.histogram.setAttribute('aria-hidden', 'true');
-  const [xt, xtFigure] = thumb('', 'x_t');
-  const [x0, x0Figure] = thumb('signal', 'x_0');
-  const [eps, epsFigure] = thumb('noise', 'ε');
-  blendOnto(x0, data, 1, 0);
-  blendOnto(eps, data, 0, 1);
-  card.small = xt.getContext('2d');
   card.large = card.picture.getContext('2d');
+  card.small = card.thumb.getContext('2d');
   card.image = card.large.createImageData(data.width, data.height);
-  card.wrong.textContent = 'β scaling left out: not a diffusion model’s process';
-  const fact = (label, value, className = '') => [make('dt', { className }, symbol(label)), value];
+  const fact = (label, value, className = '') => [make('dt', { className }, symbol(label)), value.node];
   card.node = make('article', { className: 'card' },
-    make('h3', {}, dash(schedule), schedule.title), card.wrong, card.picture,
+    make('h3', {}, dash(schedule), schedule.title),
+    here.unscaled ? make('p', { className: 'wrong' }, WRONG) : null,
+    card.picture,
     make('dl', {},
       ...fact('t', card.t), ...fact('SNR', card.snr),
       ...fact('√ᾱ_t', card.signal, 'signal'), ...fact('√(1−ᾱ_t)', card.noise, 'noise')),
     make('div', { className: 'equation' },
-      make('div', {}, xtFigure, '=', card.a, '·', x0Figure),
-      make('div', {}, '+', card.b, '·', epsFigure)),
+      make('div', {}, figure('', card.thumb, 'x_t'), '=', card.a.node, '·',
+        figure('signal', still(1, 0), 'x_0')),
+      make('div', {}, '+', card.b.node, '·', figure('noise', still(0, 1), 'ε'))),
     make('div', { className: 'spread' }, card.histogram,
-      make('div', { className: 'ends' }, card.low, 'pixel value', card.high)),
-    make('div', { className: 'entropy' }, make('span', {}, 'entropy'), card.entropy));
+      make('div', { className: 'ends' },
+        make('span', {}, `−${range()}`), 'pixel value', make('span', {}, String(range())))),
+    make('div', { className: 'entropy' }, make('span', {}, 'entropy'), card.entropy.node));
   return card;
 }
 
-function drawHistogram(card, total, range) {
-  const { histogram, counts } = card;
+const range = () => (here.unscaled ? 10 : 4);
+const heightOf = (density, height) => Math.min(1, density / TOP) * (height - 2);
+
+// N(0, 1) does not follow t either: drawn once, and copied into each frame.
+function drawNormal({ width, height }) {
+  const canvas = make('canvas', { width, height });
+  const context = canvas.getContext('2d');
+  context.strokeStyle = cssColour('--noise');
+  context.lineWidth = 2.5;
+  for (let pixel = 0; pixel <= width; pixel += 2) {
+    const value = (pixel / width * 2 - 1) * range();
+    const density = Math.exp(-value * value / 2) / Math.sqrt(2 * Math.PI);
+    context.lineTo(pixel, height - heightOf(density, height));
+  }
+  context.stroke();
+  return canvas;
+}
+
+function drawHistogram({ histogram, counts }, total) {
   const context = histogram.getContext('2d');
   const { width, height } = histogram;
-  const perBar = 2 * range / LEVEL / BARS;
-  const first = counts.length / 2 - range / LEVEL;
-  const densityOf = count => count / total / (perBar * LEVEL);
-  const top = 0.85; // N(0, 1) peaks at 0.40; a photograph's own peaks may be cut off
-  context.clearRect(0, 0, width, height);
-  context.fillStyle = card.barColour;
+  const perBar = 2 * range() / LEVEL / BARS;
+  const first = counts.length / 2 - range() / LEVEL;
   const barWidth = width / BARS;
+  context.clearRect(0, 0, width, height);
+  context.fillStyle = barColour;
   for (let bar = 0; bar < BARS; bar++) {
     let count = 0;
     for (let level = 0; level < perBar; level++) count += counts[first + bar * perBar + level];
-    const tall = Math.min(1, densityOf(count) / top) * (height - 2);
+    const tall = heightOf(count / total / (perBar * LEVEL), height);
     context.fillRect(bar * barWidth, height - tall, barWidth - 1, tall);
   }
-  context.strokeStyle = card.curveColour;
-  context.lineWidth = 2.5;
-  context.beginPath();
-  for (let pixel = 0; pixel <= width; pixel += 2) {
-    const value = (pixel / width * 2 - 1) * range;
-    const density = Math.exp(-value * value / 2) / Math.sqrt(2 * Math.PI);
-    context.lineTo(pixel, height - density / top * (height - 2));
-  }
-  context.stroke();
+  context.drawImage(normal, 0, 0);
 }
 
-function draw({ data, t: now, unscaled }, fresh) {
+function draw({ data, unscaled }, fresh) {
   if (fresh) {
     cards = data.schedules.map(schedule => build(schedule, data));
     root.replaceChildren(...cards.map(card => card.node));
     root.classList.toggle('many', cards.length > 3);
+    root.classList.toggle('unscaled', unscaled);
     colour();
   }
-  const range = unscaled ? 10 : 4;
-  root.classList.toggle('unscaled', unscaled);
   for (const card of cards) {
-    const t = here.timeOf(card.schedule);
-    const [a, b] = here.coefficients(card.schedule, t);
-    card.counts ??= new Uint32Array(2 * 20 / LEVEL);
+    const [a, b] = here.coefficients(card.schedule, here.timeOf(card.schedule));
     paintBlend(card.image, data, a, b, card.counts, LEVEL);
     card.large.putImageData(card.image, 0, 0);
     card.small.putImageData(card.image, 0, 0);
-    card.t.textContent = t;
-    card.a.textContent = decimal(a);
-    card.b.textContent = decimal(b);
-    card.signal.textContent = decimal(card.schedule.signal[t]);
-    card.noise.textContent = decimal(card.schedule.noise[t]);
-    card.snr.textContent = `${decimal(card.schedule.snrDecibels[t], 1)} dB`;
-    card.wrong.hidden = !unscaled;
-    card.low.textContent = `−${range}`;
-    card.high.textContent = range;
-    drawHistogram(card, data.x0.length, range);
-    card.entropy.textContent = `${entropy(card.counts, data.x0.length).toFixed(2)} bit`;
-    card.picture.setAttribute('aria-label', `${card.schedule.title}: the picture at t = ${t}`);
+    drawHistogram(card, data.x0.length);
+  }
+  clearTimeout(writing); // within this frame, or once when the drag rests: a frame of their own costs
+  if (fresh || performance.now() - writtenAt > WRITE_MS) write();
+  else writing = setTimeout(write, WRITE_MS);
+  clearTimeout(describing);
+  describing = setTimeout(describe, 300);
+}
+
+function write() {
+  writtenAt = performance.now();
+  const total = here.data.x0.length;
+  for (const card of cards) {
+    const t = here.timeOf(card.schedule);
+    const [a, b] = here.coefficients(card.schedule, t);
+    card.t.text.data = t;
+    card.a.text.data = decimal(a);
+    card.b.text.data = decimal(b);
+    card.signal.text.data = decimal(card.schedule.signal[t]);
+    card.noise.text.data = decimal(card.schedule.noise[t]);
+    card.snr.text.data = `${decimal(card.schedule.snrDecibels[t], 1)} dB`;
+    card.entropy.text.data = `${entropy(card.counts, total).toFixed(2)} bit`;
+  }
+}
+
+// For those who cannot see it: said when the pictures rest, not sixty times a second.
+function describe() {
+  for (const { schedule, picture } of cards) {
+    const t = here.timeOf(schedule);
+    picture.setAttribute('aria-label', `${schedule.title}: the picture at t = ${t}`);
   }
 }
 
 function colour() {
-  for (const card of cards) {
-    card.barColour = cssColour('--muted');
-    card.curveColour = cssColour('--noise');
-  }
+  barColour = cssColour('--muted');
+  if (cards.length) normal = drawNormal(cards[0].histogram);
 }
 
 here.on(root, draw);

@@ -47,7 +47,7 @@ function moveCursor() {
   const x = value.cursor === 'fraction' ? here.t / here.T : here.t;
   const offset = axes.xaxis.d2p(x);
   cursor.hidden = !(offset >= 0 && offset <= axes.xaxis._length);
-  cursor.style.height = `${axes.yaxis._length}px`;
+  cursor.style.height = `${axes.yaxis._length}px`; // transform alone changes in a drag
   cursor.style.transform = `translate(${axes.xaxis._offset + offset - 1}px, ${axes.yaxis._offset}px)`;
 }
 

@@ -119,13 +119,14 @@ window.unnoise ??= (() => {
     }
   }
 
-  function blendOnto(canvas, data, a, b) {
-    canvas.width = data.width;
-    canvas.height = data.height;
+  // The same onto a canvas of its own, for pictures that do not follow t.
+  function blended(data, a, b) {
+    const canvas = element('canvas', { width: data.width, height: data.height });
     const context = canvas.getContext('2d');
     const image = context.createImageData(data.width, data.height);
     paintBlend(image, data, a, b);
     context.putImageData(image, 0, 0);
+    return canvas;
   }
 
   // A fixed number of places, so that columns keep their width; an exponent where all would be 0.
@@ -162,6 +163,6 @@ window.unnoise ??= (() => {
     .observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
   return {
-    scene, bytes, float32, paintBlend, blendOnto, decimal, element, symbol, cssColour, onThemeChange,
+    scene, bytes, float32, paintBlend, blended, decimal, element, symbol, cssColour, onThemeChange,
   };
 })();

@@ -4,6 +4,8 @@ const [play, back, range, on, output, speed] =
   ['.play', '.back', 'input', '.on', 'output', 'select'].map(name => bar.querySelector(name));
 const WHOLE_RUN_MS = 6000; // at normal speed, whatever T is
 const SETTLE_MS = 180;     // keys and clicks come in bursts: tell Python once
+const shown = document.createTextNode(''); // written in place: no node comes or goes in a drag
+output.append(shown);
 let playing = 0, startedAt = 0, startedFrom = 0, settling = 0;
 
 const settle = () => {
@@ -69,5 +71,5 @@ document.addEventListener('keydown', keys);
 here.on(bar, ({ t, T }, fresh) => {
   if (fresh) { range.max = T; settle(); } // other data, or another T: whoever listens starts anew
   range.value = t;
-  output.textContent = `${t} / ${T}`;
+  shown.data = `${t} / ${T}`;
 });

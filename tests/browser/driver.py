@@ -81,8 +81,8 @@ class Page:
         self.frame()
 
     def frame(self) -> None:
-        """Wait until the browser has drawn."""
-        self.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)))")
+        """Wait until the browser has drawn, the numbers too, which come a little later."""
+        self.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 60)))")
 
     def drag(self, moves: int = 60, tab: str = "forward"):
         """Drag the slider's thumb from left to right; yields at every move, button still down."""

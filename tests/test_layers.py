@@ -1,4 +1,4 @@
-"""`model/` stands alone, and its files import in one direction only."""
+"""`model/` stands alone, and everything imports in one direction only."""
 
 import ast
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FRONT_END = {"gradio", "plotly", "app", "fastapi"}
 ALLOWED = {  # what each file may import of the project
     "__init__": {"schedule", "forward"},
@@ -30,6 +30,18 @@ def test_imports_point_one_way(path):
     assert not {name.split(".")[0] for name in imported} & FRONT_END
     within = {name.split(".")[1] for name in imported if name.startswith("model.")}
     assert within <= ALLOWED[path.stem]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "app" / "tabs").glob("*.py")), ids=lambda p: p.stem)
+def test_tabs_never_import_each_other(path):
+    imported = set(project_imports(path))
+    assert not {name for name in imported if name.startswith(("app.tabs", "app.ui"))}
+
+
+def test_only_the_page_knows_the_tabs():
+    for path in (ROOT / "app").glob("**/*.py"):
+        if path.name != "ui.py":
+            assert "app.tabs" not in set(project_imports(path)), path
 
 
 def test_importing_the_library_loads_no_front_end():
