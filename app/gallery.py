@@ -6,8 +6,11 @@ that nothing of it is lost when a network's square input is taken from its middl
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -78,28 +81,35 @@ def _load(key: str) -> Image.Image:
     return picture.crop(GALLERY[key].crop) if GALLERY[key].crop else picture
 
 
-# The imports stand in the functions because this module is imported when the app starts, and
-# sklearn.datasets takes 1.6 s to import, matplotlib 0.25 s.
+# The files are read where the packages keep them, without importing the packages: that takes 1.6 s
+# for sklearn.datasets and 0.25 s for matplotlib, and every visitor's first page needs these.
 
 
-def _portrait() -> Image.Image:
-    from matplotlib import cbook
+def _file_of(package: str, *path: str) -> Path:
+    [folder] = importlib.util.find_spec(package).submodule_search_locations
+    return Path(folder).joinpath(*path)
 
-    with (
-        cbook.get_sample_data("grace_hopper.jpg") as file,
-        Image.open(file, formats=("JPEG",)) as image,
-    ):
+
+def _photo(path: Path) -> Image.Image:
+    with Image.open(path, formats=("JPEG",)) as image:
         return image.convert("RGB")
 
 
-def _photograph(key: str) -> Image.Image:
-    from sklearn.datasets import load_sample_image
+def _portrait() -> Image.Image:
+    return _photo(_file_of("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
 
-    return Image.fromarray(load_sample_image(f"{key}.jpg"))
+
+def _photograph(key: str) -> Image.Image:
+    return _photo(_file_of("sklearn", "datasets", "images", f"{key}.jpg"))
+
+
+@lru_cache
+def _digits() -> np.ndarray:
+    """All 1,797 digits, (1797, 8, 8) in 0 … 16; a line of the file is 64 pixels and the class."""
+    with gzip.open(_file_of("sklearn", "datasets", "data", "digits.csv.gz"), "rt") as file:
+        return np.loadtxt(file, delimiter=",")[:, :64].reshape(-1, 8, 8)
 
 
 def _digit(digit: int) -> Image.Image:
-    from sklearn.datasets import load_digits
-
-    strokes = load_digits().images[DIGITS[digit]]  # (8, 8) in 0 … 16
+    strokes = _digits()[DIGITS[digit]]
     return Image.fromarray(np.rint(strokes * (255 / 16)).astype(np.uint8)).convert("RGB")

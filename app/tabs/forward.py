@@ -185,7 +185,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
                 seed = NumberField(
                     0, label="Seed", precision=0, info="The same seed gives the same noise."
                 )
-            again = gr.Button("New noise", size="sm")
+            again = gr.Button("New noise (another seed)", size="sm")
     time = Timestep(scene=SCENE, elem_id="forward-time", elem_classes="stuck")
     prose("forward_notice")
 

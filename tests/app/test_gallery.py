@@ -142,3 +142,20 @@ assert "sklearn" not in sys.modules
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_files_hold_what_the_packages_themselves_load():
+    from matplotlib import cbook
+    from sklearn.datasets import load_sample_image
+
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        originals = {"hopper": Image.open(file).convert("RGB")}
+    for key in ("china", "flower"):
+        originals[key] = Image.fromarray(load_sample_image(f"{key}.jpg"))
+    digits = load_digits().images
+    for digit, index in enumerate(DIGITS):
+        pixels = np.asarray(load(f"digit-{digit}"))[..., 0]
+        np.testing.assert_array_equal(pixels, np.rint(digits[index] * (255 / 16)))
+    for key, original in originals.items():
+        cropped = original.crop(GALLERY[key].crop)
+        np.testing.assert_array_equal(np.asarray(load(key)), np.asarray(cropped))
