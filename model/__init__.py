@@ -2,7 +2,7 @@
 
     from model import NoiseSchedule, q_sample
 
-Each file is one idea, and imports point one way: schedule → forward.
+Each file is one idea, and imports point one way: checks → schedule → forward.
 """
 
 from model.forward import merge_noise, q_posterior, q_sample, q_step

@@ -34,7 +34,6 @@ Image Synthesis with Latent Diffusion Models"; Xu et al. 2022, "GeoDiff" (sigmoi
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,7 +42,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MAX_T = 1_000_000
+from model.checks import as_integer, check_beta_range, check_each, check_T, float64_vector
+
 SPACINGS = ("trailing", "leading", "linspace", "quadratic")
 
 
@@ -79,8 +79,8 @@ class NoiseSchedule:
 
         Raises ValueError if T is not an integer of 1 … 1,000,000, or not 0 < β_start ≤ β_end < 1.
         """
-        T = _check_T(T)
-        _check_beta_range(beta_start, beta_end)
+        T = check_T(T)
+        check_beta_range(beta_start, beta_end)
         betas = torch.linspace(beta_start, beta_end, T, dtype=torch.float64)
         return cls.from_betas(_rescaled(betas) if rescale else betas, name="linear")
 
@@ -97,8 +97,8 @@ class NoiseSchedule:
 
         `rescale` and errors as in `linear`.
         """
-        T = _check_T(T)
-        _check_beta_range(beta_start, beta_end)
+        T = check_T(T)
+        check_beta_range(beta_start, beta_end)
         roots = torch.linspace(beta_start**0.5, beta_end**0.5, T, dtype=torch.float64)
         return cls.from_betas(_rescaled(roots**2) if rescale else roots**2, name="scaled linear")
 
@@ -109,7 +109,7 @@ class NoiseSchedule:
         Nichol & Dhariwal 2021, eq. 17; the clipping keeps β_T, which would be 1, below it.
         Raises ValueError if T is out of range, s < 0 or not finite, or β_max not in (0, 1).
         """
-        T = _check_T(T)
+        T = check_T(T)
         if not (math.isfinite(s) and s >= 0):
             raise ValueError(f"s must be a finite number of at least 0, got {s}")
         if not 0 < beta_max < 1:
@@ -131,8 +131,8 @@ class NoiseSchedule:
 
         The schedule of GeoDiff (Xu et al. 2022). `rescale` and errors as in `linear`.
         """
-        T = _check_T(T)
-        _check_beta_range(beta_start, beta_end)
+        T = check_T(T)
+        check_beta_range(beta_start, beta_end)
         u = torch.linspace(-6, 6, T, dtype=torch.float64)
         betas = beta_start + (beta_end - beta_start) * torch.sigmoid(u)
         return cls.from_betas(_rescaled(betas) if rescale else betas, name="sigmoid")
@@ -143,13 +143,11 @@ class NoiseSchedule:
 
         Raises ValueError with the first offending β, or if ᾱ_t underflows to zero.
         """
-        betas = _float64_vector(betas, "betas")
-        _check_each(betas, (betas > 0) & (betas < 1), "beta", "must lie in (0, 1)", first_t=1)
+        betas = float64_vector(betas, "betas")
+        check_each(betas, (betas > 0) & (betas < 1), "beta", "must lie in (0, 1)", first_t=1)
         betas = torch.cat([betas.new_zeros(1), betas])
         alpha_bars = torch.cumprod(1 - betas, dim=0)
-        _check_each(
-            alpha_bars, alpha_bars > 0, "alpha_bar", "underflows to zero: use smaller betas"
-        )
+        check_each(alpha_bars, alpha_bars > 0, "alpha_bar", "underflows to zero: use smaller betas")
         return cls(betas=betas, alpha_bars=alpha_bars, name=name)
 
     @classmethod
@@ -160,14 +158,14 @@ class NoiseSchedule:
 
         Raises ValueError with the first ᾱ that breaks one of these.
         """
-        alpha_bars = _float64_vector(alpha_bars, "alpha_bars")
+        alpha_bars = float64_vector(alpha_bars, "alpha_bars")
         if len(alpha_bars) < 2:
             raise ValueError("alpha_bars must hold at least two values, ᾱ_0 = 1 and ᾱ_1")
         if alpha_bars[0] != 1:
             raise ValueError(f"alpha_bars must start at ᾱ_0 = 1, got {alpha_bars[0].item()}")
-        _check_each(alpha_bars, alpha_bars > 0, "alpha_bar", "must lie in (0, 1]")
+        check_each(alpha_bars, alpha_bars > 0, "alpha_bar", "must lie in (0, 1]")
         falls = torch.cat([alpha_bars.new_ones(1).bool(), alpha_bars.diff() < 0])
-        _check_each(alpha_bars, falls, "alpha_bar", "must be smaller than the one before it")
+        check_each(alpha_bars, falls, "alpha_bar", "must be smaller than the one before it")
         betas = torch.cat([alpha_bars.new_zeros(1), 1 - alpha_bars[1:] / alpha_bars[:-1]])
         return cls(betas=betas, alpha_bars=alpha_bars, name=name)
 
@@ -183,7 +181,7 @@ class NoiseSchedule:
 
         Raises ValueError if T is out of range or the points break one of these rules.
         """
-        T = _check_T(T)
+        T = check_T(T)
         try:
             grid = np.asarray(points, dtype=np.float64)
         except (TypeError, ValueError):  # ragged, or no numbers
@@ -293,7 +291,7 @@ class NoiseSchedule:
 
         Raises ValueError if n is not in 1 … T or the spacing is unknown.
         """
-        n = _as_integer(n, "n")
+        n = as_integer(n, "n")
         if not 1 <= n <= self.T:
             raise ValueError(f"the number of steps must be in 1 … {self.T}, got {n}")
         if spacing not in SPACINGS:
@@ -358,45 +356,6 @@ def broadcast_at(values: Tensor, t: int | Tensor, x: Tensor) -> Tensor:
 def _rescaled(betas: Tensor) -> Tensor:
     """Each of the T steps does the work of 1000/T: log α adds up along the chain, so scale it."""
     return -torch.expm1(torch.log1p(-betas) * (1000 / len(betas)))
-
-
-def _as_integer(value: int, what: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{what} must be an integer, got {value!r}") from None
-
-
-def _check_T(T: int) -> int:
-    T = _as_integer(T, "T")
-    if not 1 <= T <= MAX_T:
-        raise ValueError(f"T must be an integer in 1 … {MAX_T:,}, got {T:,}")
-    return T
-
-
-def _check_beta_range(beta_start: float, beta_end: float) -> None:
-    for name, value in (("beta_start", beta_start), ("beta_end", beta_end)):
-        if not 0 < value < 1:  # NaN fails every comparison
-            raise ValueError(f"{name} must lie in (0, 1), got {value}")
-    if beta_start > beta_end:
-        raise ValueError(
-            f"beta_start must not exceed beta_end, got {beta_start} > {beta_end}: "
-            "noise grows along the schedule"
-        )
-
-
-def _float64_vector(values: Tensor | Sequence[float], what: str) -> Tensor:
-    # Straight to float64: a list of Python floats would otherwise pass through float32.
-    vector = torch.as_tensor(values, dtype=torch.float64).detach().cpu().clone()
-    if vector.ndim != 1 or not 1 <= len(vector) <= MAX_T + 1:
-        raise ValueError(f"{what} must be a non-empty vector, got shape {tuple(vector.shape)}")
-    return vector
-
-
-def _check_each(values: Tensor, valid: Tensor, what: str, rule: str, *, first_t: int = 0) -> None:
-    if not valid.all():
-        i = int((~valid).nonzero()[0])
-        raise ValueError(f"{what} {rule}, got {values[i].item()} at t = {i + first_t}")
 
 
 # What a user can choose by name; each takes T, the rest has the papers' defaults.
