@@ -1,0 +1,1 @@
+"""What measures speed and quality, each beside a named alternative; never part of the tests."""
