@@ -95,7 +95,7 @@ async def start(app: App, browser: Browser) -> Start:
         usable = time.perf_counter() - server.started
         requests = sum(url.startswith("http") for url in asked)
         taken = Start(answers, usable, server.memory(), requests, sum(received) / 1e6)
-    await page.close()
+        await page.close()  # first, for it still loads what lies below
     return taken
 
 
