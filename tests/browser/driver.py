@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import numpy as np
 
@@ -13,6 +14,16 @@ PIXELS = """canvas => {
   for (const value of data) text += String.fromCharCode(value);
   return [height, width, btoa(text)];
 }"""
+
+
+def eventually(holds, seconds: float = 10) -> bool:
+    """Whether `holds()` becomes true in time: a busy machine may be slow, but not wrong."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class Page:
@@ -62,6 +73,11 @@ class Page:
     def cards(self) -> list[np.ndarray]:
         count = self.locator("#forward-cards canvas.picture").count()
         return [self.pixels("#forward-cards canvas.picture", i) for i in range(count)]
+
+    def changed(self, before: np.ndarray) -> np.ndarray:
+        """The first card's pixels, once they differ from `before`."""
+        assert eventually(lambda: (self.cards()[0] != before).any()), "the picture stayed the same"
+        return self.cards()[0]
 
     def t(self, tab: str = "forward") -> int:
         return int(self.locator(f"#{tab}-time input").input_value())

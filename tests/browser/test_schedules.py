@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from model.schedule import NoiseSchedule
+from tests.browser.driver import eventually
 
 
 @pytest.fixture
@@ -83,13 +84,9 @@ def test_other_curves_and_a_log_axis(page, choice):
     before = traces(page)
     page.get_by_label(choice, exact=True).check()
     page.get_by_label("Log axis").check()
-    page.wait_for_timeout(600)
-    after = traces(page)
-    assert after != before
-    kind = page.evaluate(
-        "document.querySelector('#schedules-chart .js-plotly-plot')._fullLayout.yaxis.type"
-    )
-    assert kind == ("linear" if choice == "log-SNR" else "log")
+    kind = "linear" if choice == "log-SNR" else "log"
+    shown = "document.querySelector('#schedules-chart .js-plotly-plot')._fullLayout.yaxis.type"
+    assert eventually(lambda: traces(page) != before and page.evaluate(shown) == kind)
 
 
 def test_a_schedule_of_ones_own(page):
