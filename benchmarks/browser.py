@@ -79,7 +79,7 @@ class Server:
         try:
             connection.request("GET", "/")
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
@@ -128,7 +128,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def new_page(browser: Browser) -> Page:
-    """A page in a context of its own, so that nothing is cached; errors in it are raised."""
+    """A page in a context of its own, so that nothing is cached; says what goes wrong in it."""
     page = await browser.new_page(viewport=VIEWPORT)
     page.on("pageerror", lambda error: print(f"error in the page: {error}", file=sys.stderr))
     return page
