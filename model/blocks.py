@@ -111,7 +111,7 @@ class SelfAttention(nn.Module):
         return s.transpose(1, 2).reshape(x.shape)
 
     def weights(self, x: Tensor) -> Tensor:
-        """How much each pixel looks at each: softmax(Q Kᵀ/√d), (B, heads, H·W, H·W), rows add to 1."""
+        """How much each pixel looks at each: softmax(Q Kᵀ/√d), (B, heads, H·W, H·W)."""
         q, k, _ = self._heads(x.flatten(2).transpose(1, 2))
         return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
 

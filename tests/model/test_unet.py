@@ -84,8 +84,9 @@ def test_attention_equals_pytorchs_own():
     torch.manual_seed(0)
     block = SelfAttention(8, heads=4)
     theirs = nn.MultiheadAttention(8, 4, batch_first=True)
-    theirs.in_proj_weight.data, theirs.in_proj_bias.data = block.qkv.weight.data, block.qkv.bias.data
-    theirs.out_proj.weight.data, theirs.out_proj.bias.data = block.out.weight.data, block.out.bias.data
+    theirs.in_proj_weight.data = block.qkv.weight.data
+    theirs.in_proj_bias.data = block.qkv.bias.data
+    theirs.out_proj.load_state_dict(block.out.state_dict())
     x = torch.randn(2, 8, 3, 5)
     s = x.flatten(2).transpose(1, 2)
     normed = block.norm1(s)

@@ -1,0 +1,64 @@
+"""Checkpoints to and from the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from model.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, find_checkpoint, load_checkpoint
+
+FILES = [CARD, CONFIG, WEIGHTS]
+PATIENCE = 10  # seconds to wait for the Hub
+
+
+def push(folder: str | Path, repo: str, *, private: bool = False) -> str:
+    """Upload a checkpoint folder to the Hub as `repo`, "owner/name"; returns its address.
+
+    Needs a token (``hf auth login`` or HF_TOKEN). Raises ValueError for a bad id,
+    FileNotFoundError or `BadCheckpoint` for a folder that would not load, and ConnectionError
+    where the Hub refuses or cannot be reached.
+    """
+    import huggingface_hub
+
+    _check_repo(repo)
+    folder = find_checkpoint(folder)
+    load_checkpoint(folder)  # nothing broken goes up
+    try:
+        address = huggingface_hub.create_repo(repo, private=private, exist_ok=True)
+        huggingface_hub.upload_folder(
+            repo_id=repo, folder_path=folder, allow_patterns=FILES, commit_message="Upload"
+        )
+    except Exception as error:  # of two libraries, and they changed between releases
+        raise ConnectionError(
+            f"{folder.name} could not be pushed to {repo}: {_first(error)}"
+        ) from error
+    return str(address)
+
+
+def pull(repo: str) -> Checkpoint:
+    """The checkpoint `repo`, "owner/name", from the Hub, or as downloaded before.
+
+    Raises ValueError for a bad id, ConnectionError where there is none or the Hub cannot be
+    reached, and `BadCheckpoint` for what is no checkpoint of ours.
+    """
+    import huggingface_hub
+
+    _check_repo(repo)
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repo, allow_patterns=FILES, etag_timeout=PATIENCE
+        )
+    except Exception as error:
+        raise ConnectionError(
+            f"the checkpoint {repo} could not be pulled from the Hugging Face Hub: {_first(error)}"
+        ) from error
+    return load_checkpoint(folder)
+
+
+def _check_repo(repo: str) -> None:
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo):
+        raise ValueError(f'a repository on the Hub is "owner/name", got {repo!r}')
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
