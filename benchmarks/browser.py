@@ -1,4 +1,4 @@
-"""What the benchmarks that drive a browser share: servers, Chromium, percentiles, tables."""
+"""What the benchmarks that drive a browser share: servers, Chromium, percentiles."""
 
 from __future__ import annotations
 
@@ -137,21 +137,6 @@ async def new_page(browser: Browser) -> Page:
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least that share of all values does not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text under a head, the first column left, the others right."""
-    cells = [head, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
 
 
 def count(text: str) -> int:
