@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import math
-import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,24 +18,21 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from model.checkpoint import CONFIG, CheckpointConfig, build_schedule, save_checkpoint
+from model.checkpoint import CheckpointConfig, build_schedule, save_checkpoint
 from model.data import ImageData, load_data
-from model.denoiser import TARGETS
 from model.files import write_whole
-from model.resume import STATE, load_training, read_settings, save_training
-from model.schedule import FAMILIES
+from model.options import DATA, NETWORK, TRAINING, command_line, schedule_recipe, settings_of
+from model.resume import load_training, save_training
 from model.train import train
 from model.training import Diverged, TrainConfig, Training, has_bf16, new_network
 from model.unet import UNetConfig
-
-CHANGEABLE = {"out", "resume", "data", "steps", "minutes", "save_minutes", "sample_every"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one training; returns 0, 1 for an error, or 128 + the signal that stopped it."""
     accelerator = Accelerator()
     try:
-        return _run(_settings(arguments), accelerator)
+        return _run(settings_of(arguments), accelerator)
     except (ValueError, OSError, Diverged) as error:
         if accelerator.is_main_process:
             print(error, file=sys.stderr)
@@ -54,7 +48,7 @@ def _run(settings: dict[str, Any], accelerator: Accelerator) -> int:
     data = load_data(
         settings["data"],
         channels=settings["image_channels"],
-        **{name: settings[name] for name in _DATA},
+        **{name: settings[name] for name in DATA},
     )
     training = _training(settings, data, accelerator.device)
     if settings["resume"]:
@@ -120,7 +114,7 @@ class _Keeper:
         if not self._active or not training.step:
             return
         record = {
-            "command": _command_line(self._settings),
+            "command": command_line(self._settings),
             **{name: self._settings[name] for name in ("data", "split", "label", "flip")},
             "images": training.step * training.config.batch,
             "seconds": round(training.seconds),
@@ -128,7 +122,7 @@ class _Keeper:
         }
         config = CheckpointConfig(
             network=training.net.config,
-            schedule=_schedule(self._settings),
+            schedule=schedule_recipe(self._settings),
             target=training.config.target,
             classes=self._data.classes,
             training=record,
@@ -150,18 +144,13 @@ def _training(settings: dict[str, Any], data: ImageData, device: torch.device) -
         image_channels=data.pixels.shape[1],
         image_size=data.pixels.shape[2],
         classes=len(data.classes),
-        **{name: settings[name] for name in _NETWORK},
+        **{name: settings[name] for name in NETWORK},
     )
-    config = TrainConfig(**{name: settings[name] for name in _TRAINING})
+    config = TrainConfig(**{name: settings[name] for name in TRAINING})
     net = new_network(network, config.seed).to(device)
     if device.type == "cuda" or not (config.bf16 or has_bf16(device)):
         net = net.to(memory_format=torch.channels_last)  # a quarter faster in float32
-    return Training.start(net, build_schedule(_schedule(settings)), config)
-
-
-def _schedule(settings: dict[str, Any]) -> dict[str, Any]:
-    recipe = {"family": settings["schedule"], "T": settings["T"]}
-    return recipe | {name: settings[name] for name in _SCHEDULE if settings[name] is not None}
+    return Training.start(net, build_schedule(schedule_recipe(settings)), config)
 
 
 def _done(training: Training) -> int:
@@ -214,142 +203,3 @@ def _as_png(samples: Tensor) -> bytes:
     image = Image.fromarray(pixels.numpy().squeeze(2) if channels == 1 else pixels.numpy())
     image.save(content, format="PNG")
     return content.getvalue()
-
-
-def _settings(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """All settings by name: defaults, then those of the training that goes on, then those given.
-
-    Raises ValueError where they contradict each other or what lies in the folder.
-    """
-    given = vars(_parser().parse_args(arguments))
-    folder = Path(given["out"])
-    if not given.get("resume"):
-        if (folder / STATE).exists() or (folder / CONFIG).exists():
-            raise ValueError(
-                f"{folder} already holds a training: add --resume to go on with it, "
-                "or name another folder"
-            )
-        settings = DEFAULTS | {"resume": False} | given
-    else:
-        saved = read_settings(folder)
-        if fixed := sorted(k for k in given.keys() - CHANGEABLE if given[k] != saved.get(k)):
-            option = fixed[0].replace("_", "-")
-            raise ValueError(f"a training that goes on keeps its settings: leave out --{option}")
-        settings = DEFAULTS | saved | given
-    settings |= {k: tuple(v) for k, v in settings.items() if isinstance(v, list)}
-    budgets = [name for name in ("steps", "minutes") if given.get(name) is not None]
-    if "data" not in settings:
-        raise ValueError("say what to train on: --data digits, for example")
-    if len(budgets) == 1:  # the one given replaces the other
-        settings |= {"steps": None, "minutes": None, budgets[0]: given[budgets[0]]}
-    return settings
-
-
-def _command_line(settings: dict[str, Any]) -> str:
-    """The command that trains this anew."""
-    words = ["python -m model.train"]
-    for name, value in settings.items():
-        if name in ("resume", "save_minutes") or value == DEFAULTS.get(name):
-            continue
-        option = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(option if value else "--no-" + option[2:])
-        else:
-            several = value if isinstance(value, list | tuple) else [value]
-            words.append(" ".join([option, *(shlex.quote(str(one)) for one in several)]))
-    return " ".join(words)
-
-
-_DATA = ("split", "size", "flip", "label")
-_NETWORK = ("channels", "bottleneck", "attention", "heads", "groups", "pre_norm", "zero_init")
-_SCHEDULE = ("beta_start", "beta_end", "rescale")
-_TRAINING = tuple(field.name for field in fields(TrainConfig))
-
-DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys((*_DATA, "image_channels", *_SCHEDULE)),
-    "split": "train",
-    "flip": False,
-    "schedule": "linear",
-    "T": 1000,
-    "save_minutes": 2.0,
-    **{field.name: field.default for field in fields(UNetConfig) if field.name in _NETWORK},
-    **{field.name: field.default for field in fields(TrainConfig)},
-}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.train",
-        description="Train a diffusion model and save it as a checkpoint.",
-        argument_default=argparse.SUPPRESS,  # to tell what was given from what was not
-    )
-
-    def option(group: argparse._ArgumentGroup, name: str, help: str, **how: Any) -> None:
-        default = DEFAULTS.get(name)
-        if default is not None and default is not False:
-            shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-            help += f" (default: {shown})"
-        if how.get("action") is None:
-            how.setdefault("type", float if isinstance(default, float) else int)
-            how.setdefault("metavar", "N")
-        else:
-            how.pop("metavar", None)
-        group.add_argument("--" + name.replace("_", "-"), help=help, **how)
-
-    text = {"type": str, "metavar": "NAME"}
-    flag = {"action": "store_true"}
-    number = {"type": float}
-    many = {"nargs": "+"}
-
-    group = parser.add_argument_group("pictures")
-    option(group, "data", "digits, a .parquet file, a folder, or a dataset's id", **text)
-    option(group, "split", "part of the data", **text)
-    option(group, "size", "side in pixels; without it, as stored")
-    option(group, "image_channels", "1 grey, 3 colour; without it, as stored", choices=(1, 3))
-    option(group, "flip", "mirror half of the pictures at random", **flag)
-    option(group, "label", "column of the labels; an empty name: none", **text)
-
-    group = parser.add_argument_group("network")
-    option(group, "channels", "channels of each level, the image's own first", **many)
-    option(group, "bottleneck", "channels at the bottom")
-    option(group, "attention", "levels with self-attention", nargs="*")
-    option(group, "heads", "heads of attention")
-    option(group, "groups", "groups of GroupNorm")
-    option(group, "pre_norm", "normalise before each convolution", **flag)
-    option(group, "zero_init", "begin with every block as the identity", **flag)
-
-    group = parser.add_argument_group("schedule")
-    option(group, "schedule", "family", choices=tuple(FAMILIES), type=str, metavar="NAME")
-    option(group, "T", "number of steps")
-    option(group, "beta_start", "first β; without it, the family's", **number)
-    option(group, "beta_end", "last β; without it, the family's", **number)
-    option(group, "rescale", "keep the end of the schedule for a T other than 1000", **flag)
-
-    group = parser.add_argument_group("training (a budget in steps or in minutes is needed)")
-    option(group, "steps", "budget in steps")
-    option(group, "minutes", "budget in minutes", **number)
-    option(group, "target", "what the network predicts", choices=TARGETS, type=str, metavar="NAME")
-    option(group, "batch", "images a step")
-    option(group, "learning_rate", "highest learning rate")
-    option(group, "warmup", "steps in which it rises to that")
-    option(group, "weight_decay", "of AdamW")
-    option(group, "clip", "longest gradient")
-    option(group, "ema", "decay of the averaged weights")
-    option(group, "label_dropout", "share of labels withheld")
-    option(group, "seed", "of weights, batches and noise")
-    option(
-        group,
-        "bf16",
-        "bfloat16 autocast; default: where it is fast",
-        action=argparse.BooleanOptionalAction,
-    )
-    option(group, "report_every", "steps between reports")
-    option(group, "sample_every", "steps between samples, written to samples.png")
-    option(group, "samples", "how many")
-    option(group, "sample_steps", "steps to draw them with")
-
-    group = parser.add_argument_group("where to")
-    option(group, "out", "folder of the checkpoint", **text, required=True)
-    option(group, "resume", "go on with the training in that folder", **flag)
-    option(group, "save_minutes", "minutes between saves")
-    return parser

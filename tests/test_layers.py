@@ -26,7 +26,9 @@ ALLOWED = {  # what each file may import of the project
     "card": {"checkpoint"},  # for its type alone
     "checkpoint": {"card", "denoiser", "files", "schedule", "unet"},
     "sharing": {"checkpoint"},
+    "options": {"checkpoint", "denoiser", "resume", "schedule", "training", "unet"},
     "command": {
+        "options",
         "checkpoint",
         "data",
         "denoiser",

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from model import command, files
+from model import command, files, options
 from model.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
 from model.command import main
 from model.data import load_data
@@ -235,7 +235,7 @@ def test_help_shows_every_setting_with_its_default(capsys):
         main(["--help"])
     assert caught.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for name in command.DEFAULTS:
+    for name in options.DEFAULTS:
         assert "--" + name.replace("_", "-") in text
     assert "highest learning rate (default: 0.001)" in text
     assert "channels of each level, the image's own first (default: 32 64 128)" in text
@@ -323,7 +323,7 @@ def test_the_recorded_command_trains_the_same_anew(tmp_path, words):
     assert (python, flag, module) == ("python", "-m", "model.train")
     assert rest[rest.index("--out") + 1] == str(first)
     rest[rest.index("--out") + 1] = str(tmp_path / "again")
-    again = command._settings(rest)
+    again = options.settings_of(rest)
     restored = {k: list(v) if isinstance(v, tuple) else v for k, v in again.items()}
     assert restored == settings | {"out": str(tmp_path / "again")}
     assert recorded in (first / CARD).read_text()
