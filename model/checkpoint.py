@@ -185,6 +185,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     with torch.device("meta"):  # nothing is initialised that the weights replace anyway
         net = UNet(config.network)
     net.load_state_dict(weights, assign=True)
+    net = net.to(memory_format=torch.channels_last)  # up to 1.5 times as fast on a processor
     return Checkpoint(net.requires_grad_(False).eval(), schedule, config)
 
 
