@@ -39,7 +39,10 @@ def test_each_step_equals_that_of_diffusers(n, name, variance, clip):
         ddpm(denoiser, schedule, x, schedule.timesteps(n), variance=variance, noises=noises)
     )
     assert len(steps) == n
-    for step in [*steps[:5], steps[n // 2], *steps[-5:]]:
+    compared = [*steps[:5], steps[n // 2], *steps[-5:]]
+    if variance == "beta" and steps[-1].t > 1:
+        compared.pop()  # on a coarse grid they add noise in the last step, too: to the image itself
+    for step in compared:
         after = theirs.step(
             best(step.x, torch.tensor([step.t] * 2), None),
             step.t - 1,  # they count from 0
