@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.table import table
+from benchmarks.command import table
 from model.data import ImageData, load_data
 from model.forward import q_sample
 from model.schedule import NoiseSchedule

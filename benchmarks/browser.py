@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import http.client
 import math
@@ -137,10 +136,3 @@ async def new_page(browser: Browser) -> Page:
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least that share of all values does not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def count(text: str) -> int:
-    """The type of an option that says how many: a whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
-    return int(text)

@@ -17,8 +17,8 @@ from statistics import median
 
 from playwright.async_api import Browser
 
-from benchmarks.browser import APP, Server, chromium, count, new_page
-from benchmarks.table import table
+from benchmarks.browser import APP, Server, chromium, new_page
+from benchmarks.command import count, table
 
 ONE_SLIDER = ["-m", "benchmarks.one_slider"]
 LIMIT = 60  # seconds from the server's first answer until a control must be usable

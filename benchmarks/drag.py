@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, Page, Request
 
-from benchmarks.browser import APP, ROOT, Server, chromium, count, new_page, percentile
-from benchmarks.table import table
+from benchmarks.browser import APP, ROOT, Server, chromium, new_page, percentile
+from benchmarks.command import count, table
 
 SCRIPT = ROOT / "benchmarks" / "drag.js"
 PLAIN = ["-m", "benchmarks.plain_gradio"]

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 import torch
 
+from benchmarks.command import table
 from benchmarks.quality import Judge, sample
-from benchmarks.table import table
 from model.checkpoint import Checkpoint, CheckpointConfig, build_schedule
 from model.data import ImageData, load_data
 from model.train import train

@@ -12,13 +12,14 @@ import os
 import gradio as gr
 import numpy as np
 
-from app.pictures import built_in, standard_noise, to_pixels
+from app.pictures import built_in, to_pixels
 from model.forward import q_sample
+from model.sampler import standard_noise
 from model.schedule import NoiseSchedule
 
 SCHEDULES = (NoiseSchedule.linear(), NoiseSchedule.cosine())
 X0 = built_in("hopper").versions[64, False]  # (3, 64, 64) in [−1, 1]
-EPS = standard_noise(X0.shape, 0)
+EPS = standard_noise(X0.shape, [0])[0]
 
 
 def noised(t: int) -> list[np.ndarray]:

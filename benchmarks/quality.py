@@ -26,7 +26,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -35,12 +34,15 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from benchmarks.command import count
 from model import metrics
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.data import ImageData, load_data
+from model.data_cache import cache_folder
+from model.files import write_whole
 from model.sampler import ddim, standard_noise
 
 BATCH = 100  # samples at once
@@ -128,8 +130,7 @@ def classifier(train: ImageData, flip: bool) -> tuple[metrics.ReferenceClassifie
     key.update(json.dumps([train.pixels.shape, train.classes, flip, CLASSIFIER_SEED]).encode())
     for tensor in (train.pixels, train.labels):
         key.update(tensor.contiguous().numpy())
-    folder = os.environ.get("UNNOISE_CACHE") or os.path.expanduser("~/.cache/unnoise")
-    file = Path(folder, f"classifier-{key.hexdigest()[:32]}.safetensors")
+    file = cache_folder() / f"classifier-{key.hexdigest()[:32]}.safetensors"
     net = metrics.ReferenceClassifier(train.channels, len(train.classes))
     try:
         with safe_open(file, framework="pt") as stored:
@@ -144,10 +145,7 @@ def classifier(train: ImageData, flip: bool) -> tuple[metrics.ReferenceClassifie
         images(train), train.labels, len(train.classes), seed=CLASSIFIER_SEED, flip=flip
     )
     took = time.perf_counter() - start
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, part)
-    part.replace(file)
+    write_whole(file, save({name: w.contiguous() for name, w in net.state_dict().items()}))
     return net, f"trained in {took:.0f} s"
 
 
@@ -221,12 +219,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
-    return int(text)
-
-
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description=__doc__.partition("\n")[0]
@@ -234,8 +226,8 @@ def parsed() -> argparse.Namespace:
     add = parser.add_argument
     add("name", help="a checkpoint: its name, or a folder")
     add("--data", help="the data set, if it is not where it was in training")
-    add("--steps", type=positive, nargs="+", default=[10, 20, 50], help="of DDIM (10 20 50)")
-    add("--samples", type=positive, default=5000, help="at most the training images (%(default)s)")
+    add("--steps", type=count, nargs="+", default=[10, 20, 50], help="of DDIM (10 20 50)")
+    add("--samples", type=count, default=5000, help="at most the training images (%(default)s)")
     add("--guidance", type=float, nargs="+", default=[1.0], help="scales (1.0)")
     add("--seed", type=int, default=0, help="of the first sample (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there, too")

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.table import table
+from benchmarks.command import table
 from model.training import has_bf16
 from model.unet import UNet, UNetConfig
 
@@ -48,7 +48,7 @@ VARIANTS = {  # of ours: what to pass to the process, and its environment
 }
 
 
-def ours() -> Callable[[Tensor, Tensor], Tensor]:
+def ours() -> nn.Module:
     """Our network; its bottleneck is what brings it to the others' number of parameters."""
     return UNet(UNetConfig(image_channels=3, image_size=SIZE, channels=CHANNELS, bottleneck=216))
 
@@ -74,9 +74,7 @@ def ddpm_pytorch() -> nn.Module:
     """The one of denoising-diffusion-pytorch, as its README builds it."""
     try:
         import torchvision  # noqa: F401
-    except (
-        Exception
-    ):  # there is none for every build of PyTorch, and the network needs nothing of it
+    except Exception:  # not there for every build of PyTorch; the network needs nothing of it
         for name in ("torchvision", "torchvision.transforms", "torchvision.utils"):
             sys.modules[name] = types.ModuleType(name)
         for name in ("transforms", "utils"):
@@ -185,9 +183,8 @@ def main() -> None:
                 f"{medians['64 images']:.0f} ms",
             ]
         )
-    print(
-        f"{torch.get_num_threads()} threads, bfloat16 by hardware: {has_bf16(torch.device('cpu'))}"
-    )
+    hardware = "in hardware" if has_bf16(torch.device("cpu")) else "emulated"
+    print(f"{torch.get_num_threads()} threads; bfloat16 is {hardware}")
     print(table(["", "parameters", "training images/s", "memory", "1 image", "64 images"], rows))
 
 

@@ -24,11 +24,15 @@ from model.image_data import ImageData
 _VERSION = 1  # raise it whenever the same options give other pixels
 
 
+def cache_folder() -> Path:
+    """Where they lie; it may not exist yet."""
+    return Path(os.environ.get("UNNOISE_CACHE") or os.path.expanduser("~/.cache/unnoise"))
+
+
 def cache_file(of: list) -> Path:
     """The cache file for a source and the options with which it is read."""
     text = json.dumps([_VERSION, of], default=str)
-    folder = os.environ.get("UNNOISE_CACHE") or os.path.expanduser("~/.cache/unnoise")
-    return Path(folder, hashlib.sha256(text.encode()).hexdigest()[:32] + ".safetensors")
+    return cache_folder() / (hashlib.sha256(text.encode()).hexdigest()[:32] + ".safetensors")
 
 
 def read_cache(file: Path) -> ImageData | None:

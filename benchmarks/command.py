@@ -1,7 +1,8 @@
-"""How the benchmarks print their figures."""
+"""What the benchmarks' command lines share: how they read a number, and print a table."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 
@@ -18,3 +19,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def count(text: str) -> int:
+    """The type of an option that says how many: a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
+    return int(text)
