@@ -47,11 +47,6 @@ def built_in(key: str) -> Picture:
     return prepare(gallery.load(key), gallery.GALLERY[key].title)
 
 
-def standard_noise(shape: tuple[int, ...], seed: int) -> Tensor:
-    """ε ~ N(0, I), float32, the same for the same seed on every machine."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
 def to_pixels(x: Tensor) -> np.ndarray:
     """(C, H, W), clipped to [−1, 1] → uint8 (H, W, C)."""
     values = ((x.double().clamp(-1, 1) + 1) * 127.5).round()

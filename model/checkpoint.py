@@ -177,14 +177,12 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
     config = _read_config(folder)
     try:
         schedule = build_schedule(config.schedule)
-        with torch.device("meta"):
-            expected = {k: tuple(w.shape) for k, w in UNet(config.network).state_dict().items()}
+        with torch.device("meta"):  # nothing is initialised that the weights replace anyway
+            net = UNet(config.network)
     except ValueError as error:
         raise BadCheckpoint(_clear(f"{CONFIG} of {folder.name} cannot be built: {error}")) from None
-    weights = _read_weights(folder, expected)
-    with torch.device("meta"):  # nothing is initialised that the weights replace anyway
-        net = UNet(config.network)
-    net.load_state_dict(weights, assign=True)
+    expected = {key: tuple(weight.shape) for key, weight in net.state_dict().items()}
+    net.load_state_dict(_read_weights(folder, expected), assign=True)
     net = net.to(memory_format=torch.channels_last)  # up to 1.5 times as fast on a processor
     return Checkpoint(net.requires_grad_(False).eval(), schedule, config)
 

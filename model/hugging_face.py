@@ -24,6 +24,16 @@ OFFLINE = "these work offline: digits, a .parquet file, a folder of images, your
 _settings_lock = threading.Lock()
 
 
+def is_repository(name: str) -> bool:
+    """Whether this can be the id of something on the Hub: "owner/name"."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, of an error that may say it on a page."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def open_files(files: list[Path], split: str, scratch: str, name: str) -> Dataset:
     """The records of local files; `datasets` keeps its own copy in the folder `scratch`."""
     import datasets
@@ -41,7 +51,7 @@ def open_files(files: list[Path], split: str, scratch: str, name: str) -> Datase
 
 def open_hub(name: str, split: str) -> Dataset:
     """The records of a data set of the Hugging Face Hub, downloaded or as downloaded before."""
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) or name.lower().endswith(".parquet"):
+    if not is_repository(name) or name.lower().endswith(".parquet"):
         raise FileNotFoundError(
             f"there is no data set {name!r}: give digits, a .parquet file, a folder of images, or "
             "a Hugging Face id (owner/name)"
@@ -109,7 +119,7 @@ def _quiet(offline: bool) -> Iterator[None]:
 
 def _unreadable(name: str, split: str, error: Exception) -> ValueError:
     """A sentence around the first line of what went wrong underneath."""
-    lines = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
-    if "corresponds to no data" in lines[0]:
+    line = first_line(error.__cause__ or error)
+    if "corresponds to no data" in line:
         return ValueError(f"{name} holds no records in the split {split!r}")
-    return ValueError(f"{name} cannot be read: {lines[0]}")
+    return ValueError(f"{name} cannot be read: {line}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from model.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, find_checkpoint, load_checkpoint
+from model.hugging_face import first_line, is_repository
 
 FILES = [CARD, CONFIG, WEIGHTS]
 PATIENCE = 10  # seconds to wait for the Hub
@@ -30,7 +30,7 @@ def push(folder: str | Path, repo: str, *, private: bool = False) -> str:
         )
     except Exception as error:  # of two libraries, and they changed between releases
         raise ConnectionError(
-            f"{folder.name} could not be pushed to {repo}: {_first(error)}"
+            f"{folder.name} could not be pushed to {repo}: {first_line(error)}"
         ) from error
     return str(address)
 
@@ -50,15 +50,12 @@ def pull(repo: str) -> Checkpoint:
         )
     except Exception as error:
         raise ConnectionError(
-            f"the checkpoint {repo} could not be pulled from the Hugging Face Hub: {_first(error)}"
+            f"the checkpoint {repo} could not be pulled from the Hugging Face Hub: "
+            f"{first_line(error)}"
         ) from error
     return load_checkpoint(folder)
 
 
 def _check_repo(repo: str) -> None:
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo):
+    if not is_repository(repo):
         raise ValueError(f'a repository on the Hub is "owner/name", got {repo!r}')
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

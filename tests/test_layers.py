@@ -25,7 +25,7 @@ ALLOWED = {  # what each file may import of the project
     "resume": {"files", "training"},
     "card": {"checkpoint"},  # for its type alone
     "checkpoint": {"card", "denoiser", "files", "schedule", "unet"},
-    "sharing": {"checkpoint"},
+    "sharing": {"checkpoint", "hugging_face"},
     "options": {"checkpoint", "denoiser", "resume", "schedule", "training", "unet"},
     "command": {
         "options",

@@ -14,10 +14,11 @@ from app.catalogue import FORWARD, Curve
 from app.components import Cards, Chart, Download, Equations, Picker, SceneData, Strip, Timestep
 from app.components.fields import NumberField, PictureUpload
 from app.forms import check_choice, check_choices, check_integer, says_what_is_wrong, sent
-from app.pictures import SIZES, Picture, built_in, data_url, prepare, standard_noise
+from app.pictures import SIZES, Picture, built_in, data_url, prepare
 from app.prose import prose
 from app.scenes import scene_payload
 from app.session import DEFAULT_PICTURE, Session, picture_or_default
+from model.sampler import standard_noise
 
 SCENE = "forward"
 LENGTHS = (10, 50, 100, 300, 1000)
@@ -64,7 +65,7 @@ def set_up(
     T = check_choice(T, "T", LENGTHS)
     seed = check_integer(seed, "The seed", 0, LARGEST_SEED)
     x0 = picture_or_default(picture).versions[size, grey]
-    return Setup(x0, standard_noise(x0.shape, seed), T, bool(rescale), points, seed)
+    return Setup(x0, standard_noise(x0.shape, [seed])[0], T, bool(rescale), points, seed)
 
 
 @says_what_is_wrong

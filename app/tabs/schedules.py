@@ -12,11 +12,12 @@ from app.catalogue import CUSTOM, PRESETS, Curve, Recipe
 from app.components import AlignedStrip, Chart, Download, Points, Readout, SceneData, Timestep
 from app.components.fields import NumberField
 from app.forms import check_choice, says_what_is_wrong, sent
-from app.pictures import Picture, standard_noise
+from app.pictures import Picture
 from app.prose import prose
 from app.scenes import scene_payload
 from app.session import Session, picture_or_default
 from app.settings import current
+from model.sampler import standard_noise
 from model.schedule import FAMILIES, NoiseSchedule
 
 SCENE = "schedules"
@@ -109,7 +110,7 @@ def show(
     normalised = check_choice(axis, "The axis", AXES) == AXES[0]
     x0 = picture_or_default(picture).versions[STRIP_SIZE, False]
     scene = scene_payload(
-        x0, standard_noise(x0.shape, 0), curves, normalised=normalised, facts=facts(curves)
+        x0, standard_noise(x0.shape, [0])[0], curves, normalised=normalised, facts=facts(curves)
     )
     return scene, plots.curves_figure(curves, quantity, normalised=normalised, log=bool(log))
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from app.catalogue import DEFAULT_POINTS, FORWARD
-from app.pictures import built_in, standard_noise, to_pixels
+from app.pictures import built_in, to_pixels
 from app.tabs import forward
 from model.forward import q_sample
+from model.sampler import standard_noise
 
 PAIR = ["linear", "cosine"]
 GOOD = {
@@ -40,7 +41,7 @@ def test_the_scene_holds_the_picture_the_noise_and_every_schedule():
     assert (scene["height"], scene["width"], scene["channels"], scene["T"]) == (32, 32, 3, 1000)
     assert base64.b64decode(scene["x0"]) == to_pixels(x0).tobytes()
     eps = np.frombuffer(base64.b64decode(scene["eps"]), "<i2") / scene["epsScale"]
-    expected = standard_noise(x0.shape, 0).permute(1, 2, 0).numpy().ravel()
+    expected = standard_noise(x0.shape, [0])[0].permute(1, 2, 0).numpy().ravel()
     np.testing.assert_allclose(eps, expected, atol=0.5 / scene["epsScale"] + 1e-6)
     setup = forward.set_up(*settings())
     for sent, curve in zip(scene["schedules"], setup.curves(PAIR), strict=True):
