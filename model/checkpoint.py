@@ -183,7 +183,7 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
         raise BadCheckpoint(_clear(f"{CONFIG} of {folder.name} cannot be built: {error}")) from None
     expected = {key: tuple(weight.shape) for key, weight in net.state_dict().items()}
     net.load_state_dict(_read_weights(folder, expected), assign=True)
-    net = net.to(memory_format=torch.channels_last)  # up to 1.5 times as fast on a processor
+    net = net.to(memory_format=torch.channels_last)  # a fifth faster on a processor
     return Checkpoint(net.requires_grad_(False).eval(), schedule, config)
 
 

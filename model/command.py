@@ -149,7 +149,7 @@ def _training(settings: dict[str, Any], data: ImageData, device: torch.device) -
     config = TrainConfig(**{name: settings[name] for name in TRAINING})
     net = new_network(network, config.seed).to(device)
     if device.type == "cuda" or not (config.bf16 or has_bf16(device)):
-        net = net.to(memory_format=torch.channels_last)  # a quarter faster in float32
+        net = net.to(memory_format=torch.channels_last)  # a fifth faster in float32
     return Training.start(net, build_schedule(schedule_recipe(settings)), config)
 
 
