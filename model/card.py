@@ -22,7 +22,8 @@ A small diffusion model of {size}×{size} {colour} pictures, trained and sampled
 - **Network**: a U-Net of {channels} channels that predicts {target}{classes}.
 - **Noise schedule**: {schedule}.
 - **Files**: `model.safetensors` holds the weights averaged over training (EMA), in half \
-precision; `config.json` all that it takes to use them. Neither can execute anything.
+precision; `config.json` all that it takes to use them; `mean.safetensors`, where it is there, the \
+average training picture, of all and of each class. None of them can execute anything.
 
 ## Use
 

@@ -2,6 +2,7 @@
 
     checkpoints/digits/model.safetensors    the averaged weights, half precision
                        config.json          network, schedule, target, classes, how it was trained
+                       mean.safetensors     the average training pictures; optional
                        README.md            the model card
 
 Loading executes nothing and believes nothing: each name, shape and setting is checked.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,26 +20,21 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from model.average import MEAN, Average, read_average, write_average
 from model.card import model_card
 from model.denoiser import Denoiser, GuidedDenoiser, check_target, guide
 from model.files import write_whole
 from model.schedule import FAMILIES, NoiseSchedule
+from model.tensor_file import BadCheckpoint, find_file, one_line, read_tensors
 from model.unet import UNet, UNetConfig
 
 FOLDER = Path(__file__).parents[1] / "checkpoints"
 FORMAT = "unnoise-unet-1"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 MAX_CONFIG = 1_000_000  # bytes; ours have a few hundred
-MAX_PARAMETERS = 200_000_000
-PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 MAX_HALF = torch.finfo(torch.float16).max
-
-
-class BadCheckpoint(ValueError):
-    """A folder that is no checkpoint of ours; the message says in one sentence why."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +89,8 @@ class Checkpoint:
     net: UNet
     schedule: NoiseSchedule
     config: CheckpointConfig
+    mean: Tensor | None = None  # (C, H, W), the average training picture, where it is known
+    class_means: Tensor | None = None  # (K, C, H, W), those of the classes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,6 +113,16 @@ class Checkpoint:
         if label is None or guidance == 1:
             return denoiser
         return guide(denoiser, dataclasses.replace(denoiser, label=None), guidance)
+
+    def expected(self, label: int | None = None) -> Tensor | None:
+        """The average training picture, of a class if one is named: (C, H, W) in [−1, 1].
+
+        None where it is not known. Raises ValueError for a label that the network does not know.
+        """
+        if label is None:
+            return self.mean
+        self._check_label(torch.as_tensor(label))
+        return None if self.class_means is None else self.class_means[label]
 
     def _check_label(self, label: Tensor) -> None:
         classes = len(self.config.classes)
@@ -148,13 +155,19 @@ def build_schedule(recipe: Mapping[str, Any]) -> NoiseSchedule:
 
 
 def save_checkpoint(
-    folder: str | Path, net: UNet, config: CheckpointConfig, *, half: bool = True
+    folder: str | Path,
+    net: UNet,
+    config: CheckpointConfig,
+    *,
+    average: Average | None = None,
+    half: bool = True,
 ) -> None:
     """Write a checkpoint; each file appears whole or not at all.
 
-    With `half`, what is too large for half precision stays as it is. A model card that is already
-    there is kept: people write in it. Raises OSError where the folder cannot be written; what was
-    there before is then untouched.
+    `average` is that of the pictures it was trained on, where they are known. With `half`, what is
+    too large for half precision stays as it is. A model card that is already there is kept: people
+    write in it. Raises OSError where the folder cannot be written; what was there before is then
+    untouched.
     """
     folder = Path(folder).resolve()  # "." has no name
     weights = {
@@ -163,6 +176,10 @@ def save_checkpoint(
     }
     write_whole(folder / CONFIG, config.to_json().encode())
     write_whole(folder / WEIGHTS, safetensors.torch.save(weights, {"format": "pt"}))
+    if average is not None:
+        write_average(folder, average)
+    else:
+        (folder / MEAN).unlink(missing_ok=True)  # it would be that of other pictures
     if not (folder / CARD).exists():
         write_whole(folder / CARD, model_card(folder.name, config).encode())
 
@@ -180,11 +197,15 @@ def load_checkpoint(name: str | Path) -> Checkpoint:
         with torch.device("meta"):  # nothing is initialised that the weights replace anyway
             net = UNet(config.network)
     except ValueError as error:
-        raise BadCheckpoint(_clear(f"{CONFIG} of {folder.name} cannot be built: {error}")) from None
+        raise BadCheckpoint(
+            one_line(f"{CONFIG} of {folder.name} cannot be built: {error}")
+        ) from None
     expected = {key: tuple(weight.shape) for key, weight in net.state_dict().items()}
-    net.load_state_dict(_read_weights(folder, expected), assign=True)
+    net.load_state_dict(read_tensors(folder, WEIGHTS, expected), assign=True)
     net = net.to(memory_format=torch.channels_last)  # a fifth faster on a processor
-    return Checkpoint(net.requires_grad_(False).eval(), schedule, config)
+    checkpoint = Checkpoint(net.requires_grad_(False).eval(), schedule, config)
+    average = read_average(folder, checkpoint.shape, len(config.classes))
+    return dataclasses.replace(checkpoint, **average._asdict()) if average else checkpoint
 
 
 def shipped() -> list[str]:
@@ -207,15 +228,8 @@ def find_checkpoint(name: str | Path) -> Path:
     )
 
 
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():  # nor a pipe, which would never end
-        raise BadCheckpoint(f"{folder.name} is no checkpoint: it lacks the file {name}")
-    return path
-
-
 def _read_config(folder: Path) -> CheckpointConfig:
-    path = _file(folder, CONFIG)
+    path = find_file(folder, CONFIG)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG + 1)
@@ -224,40 +238,8 @@ def _read_config(folder: Path) -> CheckpointConfig:
         return CheckpointConfig.from_json(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BadCheckpoint(
-            _clear(f"{CONFIG} of {folder.name} is not one of ours: {error}")
+            one_line(f"{CONFIG} of {folder.name} is not one of ours: {error}")
         ) from None
-
-
-def _read_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    path = _file(folder, WEIGHTS)
-    if sum(math.prod(shape) for shape in expected.values()) > MAX_PARAMETERS:
-        raise BadCheckpoint(f"the network of {folder.name} has over {MAX_PARAMETERS:,} parameters")
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            _compare(folder, found, expected)
-            weights = {key: file.get_tensor(key) for key in found}
-    except SafetensorError as error:
-        raise BadCheckpoint(
-            _clear(f"{WEIGHTS} of {folder.name} is damaged or no safetensors file: {error}")
-        ) from None
-    for key, weight in weights.items():
-        if weight.dtype not in PRECISIONS or not weight.float().isfinite().all():
-            raise BadCheckpoint(f"{WEIGHTS} of {folder.name}: {key} holds no finite numbers")
-    return {key: weight.float() for key, weight in weights.items()}
-
-
-def _compare(
-    folder: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    what = f"{WEIGHTS} of {folder.name} does not fit its {CONFIG}"
-    if missing := sorted(expected.keys() - found.keys()):
-        raise BadCheckpoint(f"{what}: it lacks {missing[0]} ({len(missing)} missing in all)")
-    if foreign := sorted(found.keys() - expected.keys()):
-        raise BadCheckpoint(f"{what}: {foreign[0]!r:.80} is unknown ({len(foreign)} in all)")
-    for key, shape in expected.items():
-        if found[key] != shape:
-            raise BadCheckpoint(f"{what}: {key} has shape {found[key]} instead of {shape}")
 
 
 def _check_keys(values: Mapping[str, Any], record: type, what: str) -> None:
@@ -281,9 +263,3 @@ def _check_kinds(network: Mapping[str, Any]) -> None:
         }
         if not right[kind]:
             raise ValueError(f"{setting.name} must be {kinds[kind]}, got {json.dumps(value):.80}")
-
-
-def _clear(message: str) -> str:
-    """One line of bearable length, however long the value that it quotes."""
-    line = " ".join(message.split())
-    return line if len(line) <= 300 else line[:299] + "…"

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from model.average import average_pictures
 from model.checkpoint import CheckpointConfig, build_schedule, save_checkpoint
 from model.data import ImageData, load_data
 from model.files import write_whole
@@ -96,6 +97,7 @@ class _Keeper:
     ) -> None:
         self._folder, self._training, self._data = folder, training, data
         self._settings, self._active = settings, active
+        self._average = average_pictures(data) if active else None
         self._last = time.monotonic()
 
     def save_when_due(self) -> None:
@@ -128,7 +130,7 @@ class _Keeper:
             training=record,
         )
         save_training(self._folder, training, self._settings)
-        save_checkpoint(self._folder, training.ema, config)
+        save_checkpoint(self._folder, training.ema, config, average=self._average)
 
 
 @contextmanager

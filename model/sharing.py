@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from model.average import MEAN
 from model.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, find_checkpoint, load_checkpoint
 from model.hugging_face import first_line, is_repository
 
-FILES = [CARD, CONFIG, WEIGHTS]
+FILES = [CARD, CONFIG, MEAN, WEIGHTS]
 PATIENCE = 10  # seconds to wait for the Hub
 
 

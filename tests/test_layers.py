@@ -24,11 +24,14 @@ ALLOWED = {  # what each file may import of the project
     "train": {"command", "data", "denoiser", "forward", "sampler", "training"},
     "resume": {"files", "training"},
     "card": {"checkpoint"},  # for its type alone
-    "checkpoint": {"card", "denoiser", "files", "schedule", "unet"},
-    "sharing": {"checkpoint", "hugging_face"},
+    "tensor_file": set(),
+    "average": {"files", "image_data", "tensor_file"},
+    "checkpoint": {"average", "card", "denoiser", "files", "schedule", "tensor_file", "unet"},
+    "sharing": {"average", "checkpoint", "hugging_face"},
     "options": {"checkpoint", "denoiser", "resume", "schedule", "training", "unet"},
     "command": {
         "options",
+        "average",
         "checkpoint",
         "data",
         "denoiser",

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model import checkpoint as module
+from model.average import MEAN
 from model.checkpoint import (
     CARD,
     CONFIG,
@@ -443,7 +444,7 @@ def test_enormous_sizes_are_refused_before_anything_is_allocated(folder, classes
     values["classes"] = [""] * classes
     (folder / CONFIG).write_text(json.dumps(values))
     began = time.monotonic()
-    assert refused(folder) == "the network of blobs has over 200,000,000 parameters"
+    assert refused(folder) == "model.safetensors of blobs would hold over 200,000,000 numbers"
     assert time.monotonic() - began < 30
 
 
@@ -673,7 +674,10 @@ def test_what_goes_up_is_the_folder_of_that_name(shop, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "upload_folder", lambda **how: sent.update(how))
     assert push("blobs", "owner/name") == "https://huggingface.co/owner/name"
     assert sent["folder_path"] == (shop / "blobs").resolve()
-    assert (sent["repo_id"], sent["allow_patterns"]) == ("owner/name", [CARD, CONFIG, WEIGHTS])
+    assert (sent["repo_id"], sent["allow_patterns"]) == (
+        "owner/name",
+        [CARD, CONFIG, MEAN, WEIGHTS],
+    )
 
 
 def test_what_comes_down_is_checked(monkeypatch, folder):
@@ -685,7 +689,7 @@ def test_what_comes_down_is_checked(monkeypatch, folder):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert pull("owner/name").config.classes == NAMES
-    assert asked == [("owner/name", [CARD, CONFIG, WEIGHTS])]
+    assert asked == [("owner/name", [CARD, CONFIG, MEAN, WEIGHTS])]
     edit(folder, target="score")
     with pytest.raises(BadCheckpoint, match="target must be one of"):
         pull("owner/name")

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from model import command, files, options
+from model.average import MEAN, average_pictures
 from model.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
 from model.command import main
 from model.data import load_data
@@ -104,12 +105,14 @@ def interrupted(tmp_path_factory):
 
 
 def test_a_training_leaves_a_checkpoint_and_a_picture(whole):
-    names = {CONFIG, WEIGHTS, CARD, STATE, "samples.png"}
+    names = {CONFIG, WEIGHTS, CARD, MEAN, STATE, "samples.png"}
     assert {path.name for path in whole.iterdir()} == names
     checkpoint = load_checkpoint(whole)
     assert checkpoint.shape == (1, 8, 8)
     assert checkpoint.config.classes == tuple("0123456789")
     assert checkpoint.config.training["images"] == 800
+    mean, _ = average_pictures(load_data("digits", size=8))
+    assert torch.equal(checkpoint.mean, mean.half().float())
     for name, weight in checkpoint.net.state_dict().items():
         assert torch.equal(weight, state(whole)[f"ema.{name}"].half().float())
     with Image.open(whole / "samples.png") as picture:
