@@ -7,7 +7,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from model.average import average_pictures
 from model.checkpoint import FOLDER, load_checkpoint, shipped
+from model.data import load_data
 from model.metrics import ReferenceClassifier, accuracy
 from model.sampler import ddim, standard_noise
 
@@ -42,6 +44,21 @@ def test_it_is_small_and_says_what_it_is(name):
     about = yaml.safe_load(card.split("---\n")[1])
     assert about["license"]
     assert checkpoint.config.training["command"] in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_knows_the_average_of_its_data(name):
+    checkpoint = load_checkpoint(name)
+    assert checkpoint.mean.shape == checkpoint.shape
+    for pixels in (checkpoint.mean, checkpoint.class_means):
+        assert -1 <= pixels.min() < pixels.max() <= 1
+    assert not torch.equal(checkpoint.expected(0), checkpoint.expected(1))
+
+
+def test_the_average_of_the_digits_is_that_of_the_digits():
+    checkpoint, average = load_checkpoint("digits"), average_pictures(load_data("digits"))
+    torch.testing.assert_close(checkpoint.mean, average.mean, rtol=0, atol=1e-3)
+    torch.testing.assert_close(checkpoint.class_means, average.class_means, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
