@@ -11,7 +11,7 @@ train; unet and data know nothing of schedules.
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.denoiser import Denoiser, Prediction, guide
 from model.forward import merge_noise, q_posterior, q_sample, q_step
-from model.sampler import Step, ddim, standard_noise
+from model.sampler import Step, ddim, ddpm, dpm_solver, heun, standard_noise
 from model.schedule import NoiseSchedule
 from model.unet import UNet, UNetConfig
 
@@ -24,7 +24,10 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "ddim",
+    "ddpm",
+    "dpm_solver",
     "guide",
+    "heun",
     "load_checkpoint",
     "merge_noise",
     "q_posterior",
