@@ -58,30 +58,40 @@ def target_of(
 
 
 def predict(
-    target: str, output: Tensor, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
+    target: str,
+    output: Tensor,
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    t: int | Tensor,
+    *,
+    clip: bool = False,
 ) -> Prediction:
     """ε, x̂_0 and v from any one of them, `output`, about x_t at t = 1 … T.
 
-    output and x_t: (B, C, H, W). Raises ValueError for an unknown target or a t outside 1 … T:
-    at t = 0 there is no noise to predict.
+    output and x_t: (B, C, H, W). With `clip`, x̂_0 is held to [−1, 1], and ε and v are those that
+    go with that x̂_0. Raises ValueError for an unknown target or a t outside 1 … T: at t = 0 there
+    is no noise to predict.
     """
     check_target(target)
     _check_t(schedule, x_t, t)
     signal, noise = broadcast_at(schedule.signal, t, x_t), broadcast_at(schedule.noise, t, x_t)
     if target == "eps":
-        eps, x0 = output, (x_t - noise * output) / signal
-        return Prediction(eps, x0, signal * eps - noise * x0)
-    if target == "x0":
-        x0, eps = output, (x_t - signal * output) / noise
-        return Prediction(eps, x0, signal * eps - noise * x0)
-    return Prediction(noise * x_t + signal * output, signal * x_t - noise * output, output)
+        x0 = (x_t - noise * output) / signal
+    else:
+        x0 = output if target == "x0" else signal * x_t - noise * output
+    if clip:
+        target, x0 = "x0", x0.clamp(-1, 1)
+    if target == "v":
+        return Prediction(noise * x_t + signal * output, x0, output)
+    eps = output if target == "eps" else (x_t - signal * x0) / noise
+    return Prediction(eps, x0, signal * eps - noise * x0)
 
 
 def clip_x0(
     prediction: Prediction, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
 ) -> Prediction:
     """The prediction with x̂_0 held to [−1, 1], and the ε and v that go with that x̂_0."""
-    return predict("x0", prediction.x0.clamp(-1, 1), schedule, x_t, t)
+    return predict("x0", prediction.x0, schedule, x_t, t, clip=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +121,7 @@ class Denoiser:
         """
         _check_t(self.schedule, x_t, t)  # before the network spends its time on it
         output = self.net(x_t, self._told(x_t, t), self._labels(x_t))
-        prediction = predict(self.target, output, self.schedule, x_t, t)
-        return clip_x0(prediction, self.schedule, x_t, t) if self.clip else prediction
+        return predict(self.target, output, self.schedule, x_t, t, clip=self.clip)
 
     def on(self, schedule: NoiseSchedule, *, matched: bool = True) -> Denoiser:
         """The same network sampled on another schedule, whose t it is then called with.
@@ -195,6 +204,8 @@ def guide(conditional: Denoiser, base: Denoiser, scale: float) -> GuidedDenoiser
 
 
 def _check_t(schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> None:
+    if isinstance(t, int) and 1 <= t <= schedule.T:  # the common case, without tensor overhead
+        return
     broadcast_at(schedule.noise, t, x_t)  # raises for what is no t, or not of this batch
     if bool((torch.as_tensor(t) < 1).any()):
         raise ValueError(f"there is noise to predict at t = 1 … {schedule.T} only, got {t}")

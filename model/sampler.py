@@ -68,7 +68,10 @@ def noise_like(x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """
     if len(generators) != len(x):
         raise ValueError(f"one generator an image: got {len(generators)} for {len(x)} images")
-    return torch.stack([torch.randn(x.shape[1:], generator=g) for g in generators]).to(x)
+    z = torch.empty(x.shape)
+    for image, generator in zip(z, generators, strict=True):
+        image.normal_(generator=generator)  # in place: half the time of a tensor for each
+    return z.to(x)
 
 
 def ddpm(
@@ -95,10 +98,10 @@ def ddpm(
     if variance not in VARIANCES:
         raise ValueError(f"variance must be one of {', '.join(VARIANCES)}, got {variance!r}")
     _check_grid(schedule, timesteps)
-    alpha_bars = schedule.alpha_bars
+    alpha_bars = schedule.alpha_bars.tolist()
 
     def rule(t: int, s: int, x: Tensor, prediction: Prediction) -> tuple[Tensor, float]:
-        now, then = alpha_bars[t].item(), alpha_bars[s].item()
+        now, then = alpha_bars[t], alpha_bars[s]
         alpha = now / then
         beta, left = 1 - alpha, (1 - then) / (1 - now)
         of_x0, of_x = math.sqrt(then) * beta / (1 - now), math.sqrt(alpha) * left
@@ -131,10 +134,10 @@ def ddim(
     if not 0 <= eta <= 1:  # NaN fails every comparison
         raise ValueError(f"eta must lie in [0, 1], got {eta}")
     _check_grid(schedule, timesteps)
-    alpha_bars = schedule.alpha_bars
+    alpha_bars = schedule.alpha_bars.tolist()
 
     def rule(t: int, s: int, x: Tensor, prediction: Prediction) -> tuple[Tensor, float]:
-        now, then = alpha_bars[t].item(), alpha_bars[s].item()
+        now, then = alpha_bars[t], alpha_bars[s]
         sigma = eta * math.sqrt((1 - then) / (1 - now) * (1 - now / then))
         of_eps = math.sqrt(max(0.0, 1 - then - sigma**2))
         return math.sqrt(then) * prediction.x0 + of_eps * prediction.eps, sigma
@@ -157,11 +160,11 @@ def heun(
     Arguments and errors as in `ddpm`.
     """
     _check_grid(schedule, timesteps)
-    signal, noise = schedule.signal, schedule.noise
+    signal, noise = schedule.signal.tolist(), schedule.noise.tolist()
 
     def rule(t: int, s: int, x: Tensor, prediction: Prediction) -> tuple[Tensor, float]:
-        slope, shrink = prediction.eps, (signal[s] / signal[t]).item()
-        change = (noise[s] - noise[t] * signal[s] / signal[t]).item()  # √ᾱ_s (σ̄_s − σ̄_t)
+        slope, shrink = prediction.eps, signal[s] / signal[t]
+        change = noise[s] - noise[t] * shrink  # √ᾱ_s (σ̄_s − σ̄_t)
         if s > 0:
             slope = (slope + denoiser(shrink * x + change * slope, s).eps) / 2
         return shrink * x + change * slope, 0.0
@@ -183,18 +186,17 @@ def dpm_solver(
     D = x̂_0, which makes them steps of `ddim`. Arguments and errors as in `ddpm`.
     """
     _check_grid(schedule, timesteps)
-    signal, noise = schedule.signal, schedule.noise
-    logs = (signal / noise).log()  # λ, ∞ at t = 0
+    signal, noise = schedule.signal.tolist(), schedule.noise.tolist()
+    logs = (schedule.signal / schedule.noise).log().tolist()  # λ, ∞ at t = 0
     before: list[tuple[float, Tensor]] = []  # h and x̂_0 of the step before
 
     def rule(t: int, s: int, x: Tensor, prediction: Prediction) -> tuple[Tensor, float]:
-        h, data = (logs[s] - logs[t]).item(), prediction.x0
+        h, data = logs[s] - logs[t], prediction.x0
         if before and s > 0:
             past_h, past = before.pop()
             data = data + h / (2 * past_h) * (data - past)
         before[:] = [(h, prediction.x0)]
-        of_x = (noise[s] / noise[t]).item()
-        return of_x * x - signal[s].item() * math.expm1(-h) * data, 0.0
+        return noise[s] / noise[t] * x - signal[s] * math.expm1(-h) * data, 0.0
 
     return _reverse(denoiser, x, timesteps, rule, None)
 
