@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+
+LARGEST_SEED = 2**32 - 1
 
 
 def check_number(value: Any, name: str, low: float, high: float) -> float:
@@ -48,23 +53,42 @@ def check_choices(values: Any, name: str, choices: Any) -> list:
     return [choice for choice in choices if choice in values]
 
 
+def new_seed() -> int:
+    """A seed that nobody chose."""
+    return secrets.randbelow(LARGEST_SEED + 1)
+
+
 def sent(event: gr.EventData, name: str) -> Any:
     """What a view sent with its event under `name`, unchecked; None if it sent no such thing."""
     return event._data.get(name) if isinstance(event._data, dict) else None
 
 
 def says_what_is_wrong(handler: Callable) -> Callable:
-    """Show a handler's ValueError as one sentence in the page; the outputs stay as they were."""
+    """Show a handler's ValueError as one sentence in the page; the outputs stay as they were.
+
+    The handler may be a generator.
+    """
 
     @functools.wraps(handler)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with _told_to_the_page():
             return handler(*args, **kwargs)
-        except ValueError as error:
-            sentence = f"{str(error).removesuffix('.')}."
-            raise gr.Error(sentence, print_exception=False) from None
 
-    return guarded
+    @functools.wraps(handler)
+    def guarded_generator(*args: Any, **kwargs: Any) -> Any:
+        with _told_to_the_page():
+            yield from handler(*args, **kwargs)
+
+    return guarded_generator if inspect.isgeneratorfunction(handler) else guarded
+
+
+@contextmanager
+def _told_to_the_page() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        sentence = f"{str(error).removesuffix('.')}."
+        raise gr.Error(sentence, print_exception=False) from None
 
 
 def _shown(value: Any) -> str:

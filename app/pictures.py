@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -14,43 +12,54 @@ from PIL import Image
 from torch import Tensor
 
 from app import gallery, uploads
+from model.data import load_pictures
 
-SIZES = (32, 64, 128)
+SIZES = (32, 64, 128)  # what the forward process can be watched at
+LARGEST = 512  # a session keeps no more of an upload: no network here has a larger input
 
 
-@dataclass(frozen=True, eq=False)  # by identity: Gradio hashes what a session holds
 class Picture:
-    """One picture in every working size, in colour and in grey.
+    """One square picture, from the gallery or uploaded, at any size that is asked for.
 
-    `versions` maps (size, grey) to a float32 tensor (C, size, size) in [−1, 1].
+    `key` is its place in the gallery, None for a person's own. Two sessions share a built-in one.
     """
 
-    title: str
-    versions: Mapping[tuple[int, bool], Tensor]
+    def __init__(self, image: Image.Image, title: str, key: str | None = None) -> None:
+        self.title, self.key = title, key
+        side = min(min(image.size), LARGEST)
+        self._square = image
+        if image.size != (side, side):
+            left, top = ((whole - min(image.size)) // 2 for whole in image.size)
+            box = (left, top, left + min(image.size), top + min(image.size))
+            self._square = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
+        self._versions: dict[tuple[int, bool], Tensor] = {}
 
+    def at(self, size: int, grey: bool = False) -> Tensor:
+        """float32 (C, size, size) in [−1, 1], C = 1 if `grey` else 3; shared: never write to it."""
+        if (size, grey) not in self._versions:
+            self._versions[size, grey] = uploads.to_tensor(self._square, size, grey)
+        return self._versions[size, grey]
 
-def prepare(image: Image.Image, title: str) -> Picture:
-    """A picture in all its versions, each resampled straight from the original."""
-    return Picture(
-        title,
-        {
-            (size, grey): uploads.to_tensor(image, size, grey)
-            for size in SIZES
-            for grey in (False, True)
-        },
-    )
+    def as_input(self, shape: tuple[int, int, int]) -> Tensor:
+        """float32 (C, H, W) of that shape, scaled as the training pictures of a network are."""
+        channels, size, _ = shape
+        pixels = load_pictures([self._square], size=size, channels=channels).pixels[0]
+        return pixels.float() / 127.5 - 1
 
 
 @cache
 def built_in(key: str) -> Picture:
-    """A picture of the gallery; computed once and shared by all sessions, so do not write to it."""
-    return prepare(gallery.load(key), gallery.GALLERY[key].title)
+    """A picture of the gallery; computed once and shared by all sessions.
+
+    Raises ValueError if there is no such key.
+    """
+    return Picture(gallery.load(key), gallery.GALLERY[key].title, key)
 
 
 def to_pixels(x: Tensor) -> np.ndarray:
-    """(C, H, W), clipped to [−1, 1] → uint8 (H, W, C)."""
+    """(…, C, H, W), clipped to [−1, 1] → uint8 (…, H, W, C)."""
     values = ((x.double().clamp(-1, 1) + 1) * 127.5).round()
-    return values.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return values.to(torch.uint8).movedim(-3, -1).contiguous().numpy()
 
 
 def to_image(x: Tensor) -> Image.Image:
@@ -73,3 +82,8 @@ def packed(content: np.ndarray | bytes) -> str:
     """Bytes, or an array's bytes in C order, as base64: large arrays in JSON are slow."""
     raw = content if isinstance(content, bytes) else np.ascontiguousarray(content).tobytes()
     return base64.b64encode(raw).decode("ascii")
+
+
+def packed_float32(values: Tensor) -> str:
+    """Numbers as base64 of little-endian float32."""
+    return packed(values.numpy().astype("<f4"))

@@ -94,7 +94,7 @@ def curves_figure(
                 }
             )
     end = 1 if normalised else max(curve.schedule.T for curve in curves)
-    layout = _layout(shown.title, "t / T" if normalised else "t", shown.axis, end)
+    layout = layout_of(shown.title, "t / T" if normalised else "t", shown.axis, end)
     layout["hovermode"] = "x unified"
     if log and shown.log:
         layout["yaxis"] |= {"type": "log", "dtick": 1, "exponentformat": "power"}
@@ -120,7 +120,7 @@ def spread_figure(spread: dict[str, tuple[list[int], list[float]]], T: int) -> d
         }
         for key, (ts, values) in spread.items()
     ]
-    layout = _layout("standard deviation of x<sub>t</sub>’s pixels", "t", "", T)
+    layout = layout_of("standard deviation of x<sub>t</sub>’s pixels", "t", "", T)
     layout["showlegend"] = True
     layout["legend"] = {"x": 0.02, "y": 0.98, "bgcolor": "rgba(0,0,0,0)"}
     layout["margin"] = MARGIN | {"l": 44}
@@ -128,7 +128,8 @@ def spread_figure(spread: dict[str, tuple[list[int], list[float]]], T: int) -> d
     return {"data": data, "layout": layout, "cursor": "t"}
 
 
-def _layout(title: str, x_title: str, y_title: str, end: float) -> dict[str, Any]:
+def layout_of(title: str, x_title: str, y_title: str, end: float) -> dict[str, Any]:
+    """The layout that all charts share: 340 pixels high, no legend, x from 0 to `end`."""
     axis = {"gridcolor": "--line", "linecolor": "--line", "zeroline": False, "color": "--muted"}
     return {
         "title": {"text": title, "font": {"size": 14}, "x": 0, "xref": "paper", "y": 0.98},

@@ -9,22 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from app.catalogue import Curve
-from app.pictures import packed, to_pixels
-from app.theme import colour_name, dash_of
+from app.pictures import packed, packed_float32, to_pixels
+from app.theme import colour_name, css_dash_of, dash_array_of
 
 # ε travels as int16 in units of 1/4096: far finer than a screen's 1/128, and ±8 σ wide.
 EPS_SCALE = 4096
 START = 0.3  # where t stands at first, as a share of T: the picture is half gone
-
-# How a plotly dash looks as an SVG stroke and as a CSS border.
-_DASHES = {
-    "solid": ("none", "solid"),
-    "dash": ("8 5", "dashed"),
-    "dot": ("3 4", "dotted"),
-    "dashdot": ("9 4 3 4", "dashed"),
-    "longdash": ("14 5", "dashed"),
-    "longdashdot": ("14 4 3 4", "dashed"),
-}
 
 
 def scene_payload(
@@ -62,21 +52,16 @@ def scene_payload(
 
 def _table(curve: Curve) -> dict[str, Any]:
     schedule = curve.schedule
-    dash_array, css_dash = _DASHES[dash_of(curve.slot)]
     return {
         "key": curve.key,
         "title": curve.title,
         "colour": colour_name(curve.slot),
-        "dashArray": dash_array,
-        "cssDash": css_dash,
+        "dashArray": dash_array_of(curve.slot),
+        "cssDash": css_dash_of(curve.slot),
         "T": schedule.T,
-        "signal": _float32(schedule.signal),
-        "noise": _float32(schedule.noise),
-        "unscaledNoise": _float32(schedule.unscaled_noise),
-        "betas": _float32(schedule.betas),
-        "snrDecibels": _float32(10 * schedule.snr.log10()),
+        "signal": packed_float32(schedule.signal),
+        "noise": packed_float32(schedule.noise),
+        "unscaledNoise": packed_float32(schedule.unscaled_noise),
+        "betas": packed_float32(schedule.betas),
+        "snrDecibels": packed_float32(10 * schedule.snr.log10()),
     }
-
-
-def _float32(values: Tensor) -> str:
-    return packed(values.numpy().astype("<f4"))

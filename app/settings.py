@@ -22,6 +22,7 @@ class Settings:
     open_browser: bool = False  # UNNOISE_OPEN: `make run` sets it where there is a screen
     max_upload: str = "20mb"  # UNNOISE_MAX_UPLOAD: largest picture, in Gradio's notation
     max_T: int = 4000  # UNNOISE_MAX_T: longest schedule that a user may ask for
+    run_cache: int = 256  # UNNOISE_CACHE: MiB of sampling runs that all users share
     queue_size: int = 64  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
 
     @classmethod
@@ -41,6 +42,7 @@ class Settings:
             max_upload=_file_size(env, "UNNOISE_MAX_UPLOAD", cls.max_upload),
             # Not below 1000: that is the papers' T, with which every tab begins.
             max_T=_integer(env, "UNNOISE_MAX_T", cls.max_T, 1000, 1_000_000),
+            run_cache=_integer(env, "UNNOISE_CACHE", cls.run_cache, 0, 1_000_000),
             queue_size=_integer(env, "UNNOISE_QUEUE", cls.queue_size, 1, 10_000),
         )
 

@@ -40,7 +40,15 @@ CURVES = (
     Tone("#6440c4", "#b6a1ff"),
     Tone("#5f6b7a", "#9aa6b5"),
 )
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+# Plotly's name → how the same dash looks as an SVG stroke, and as a CSS border.
+DASHES = {
+    "solid": ("none", "solid"),
+    "dash": ("8 5", "dashed"),
+    "dot": ("3 4", "dotted"),
+    "dashdot": ("9 4 3 4", "dashed"),
+    "longdash": ("14 5", "dashed"),
+    "longdashdot": ("14 4 3 4", "dashed"),
+}
 
 PAGE = {
     "page": Tone("#f6f7f9", "#0f1216"),
@@ -58,7 +66,17 @@ PAGE = {
 
 def dash_of(slot: int) -> str:
     """The plotly name of a curve's dash; the pair of colour and dash repeats after 36 curves."""
-    return DASHES[(slot + slot // len(CURVES)) % len(DASHES)]
+    return tuple(DASHES)[(slot + slot // len(CURVES)) % len(DASHES)]
+
+
+def dash_array_of(slot: int) -> str:
+    """The same dash as an SVG stroke."""
+    return DASHES[dash_of(slot)][0]
+
+
+def css_dash_of(slot: int) -> str:
+    """The same dash as a CSS border."""
+    return DASHES[dash_of(slot)][1]
 
 
 def tone_of(slot: int) -> Tone:

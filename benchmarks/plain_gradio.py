@@ -18,7 +18,7 @@ from model.sampler import standard_noise
 from model.schedule import NoiseSchedule
 
 SCHEDULES = (NoiseSchedule.linear(), NoiseSchedule.cosine())
-X0 = built_in("hopper").versions[64, False]  # (3, 64, 64) in [−1, 1]
+X0 = built_in("hopper").at(64, False)  # (3, 64, 64) in [−1, 1]
 EPS = standard_noise(X0.shape, [0])[0]
 
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 from torch import Tensor
 
-from app import exports, gallery, lessons, plots, uploads
+from app import chooser, exports, lessons, plots
 from app.catalogue import FORWARD, Curve
-from app.components import Cards, Chart, Download, Equations, Picker, SceneData, Strip, Timestep
-from app.components.fields import NumberField, PictureUpload
-from app.forms import check_choice, check_choices, check_integer, says_what_is_wrong, sent
-from app.pictures import SIZES, Picture, built_in, data_url, prepare
+from app.components import Cards, Chart, Download, Equations, SceneData, Strip, Timestep
+from app.components.fields import NumberField
+from app.events import EXPORT, QUICK
+from app.forms import (
+    LARGEST_SEED,
+    check_choice,
+    check_choices,
+    check_integer,
+    new_seed,
+    says_what_is_wrong,
+    sent,
+)
+from app.pictures import SIZES, Picture
 from app.prose import prose
 from app.scenes import scene_payload
-from app.session import DEFAULT_PICTURE, Session, picture_or_default
+from app.session import Session, picture_or_default
 from model.sampler import standard_noise
 
 SCENE = "forward"
 LENGTHS = (10, 50, 100, 300, 1000)
 COLOURS = ("colour", "grey")
 STEPS_SIZE = 64
-LARGEST_SEED = 2**32 - 1
-OWN_PICTURE = "your own picture"
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -64,7 +70,7 @@ def set_up(
     grey = check_choice(colour, "The colours", COLOURS) == "grey"
     T = check_choice(T, "T", LENGTHS)
     seed = check_integer(seed, "The seed", 0, LARGEST_SEED)
-    x0 = picture_or_default(picture).versions[size, grey]
+    x0 = picture_or_default(picture).at(size, grey)
     return Setup(x0, standard_noise(x0.shape, [seed])[0], T, bool(rescale), points, seed)
 
 
@@ -98,39 +104,6 @@ def on_settled(event: gr.EventData, focus: Any, *settings: Any) -> dict:
 
 
 @says_what_is_wrong
-def choose_built_in(event: gr.EventData) -> tuple[Picture, str]:
-    key = check_choice(sent(event, "key"), "The picture", gallery.GALLERY)
-    return built_in(key), credit(key)
-
-
-@says_what_is_wrong
-def choose_upload(path: Any) -> tuple:
-    """The picture, its title and a picker with nothing chosen."""
-    if path is None:  # taken away again, or not there yet: the picture on show stays
-        return gr.skip(), gr.skip(), gr.skip()
-    return prepare(uploads.open_picture(path), OWN_PICTURE), OWN_PICTURE, picker_value(None)
-
-
-def credit(key: str) -> str:
-    """What a built-in picture is, and whose."""
-    return f"{gallery.GALLERY[key].title} · {gallery.GALLERY[key].credit}"
-
-
-def new_seed() -> int:
-    return secrets.randbelow(LARGEST_SEED + 1)
-
-
-def picker_value(chosen: str | None) -> dict:
-    return {
-        "chosen": chosen,
-        "choices": [
-            {"key": key, "title": item.title, "image": data_url(gallery.thumbnail(key))}
-            for key, item in gallery.GALLERY.items()
-        ],
-    }
-
-
-@says_what_is_wrong
 def export(form: str, shown: Any, *settings: Any) -> tuple[str, bytes]:
     setup = set_up(*settings)
     process = (setup.x0, setup.eps, setup.curves(shown))
@@ -151,17 +124,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             Cards(scene=SCENE, elem_id="forward-cards")
         with gr.Column(scale=1, min_width=280, elem_classes="settings"):
-            picker = Picker(elem_id="picker")
-            title = gr.Markdown(credit(DEFAULT_PICTURE), elem_classes="credit")
-            with gr.Accordion("Your own picture", open=False):
-                upload = PictureUpload(
-                    label="Upload, paste or take a picture",
-                    sources=["upload", "clipboard", "webcam"],
-                    type="filepath",
-                    height=170,
-                    elem_id="upload",
-                )
-                prose("forward_upload")
+            chooser.build(session, page.load, SCENE)
             shown = gr.CheckboxGroup(
                 [(FORWARD[key][0], key) for key in FORWARD],
                 value=["linear", "cosine"],
@@ -223,10 +186,8 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
             spread = Chart(scene=SCENE, elem_id="spread-chart")
 
     settings = [session.picture, size, colour, T, rescale, session.points, seed]
-    quick = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-    shows = {"fn": show, "inputs": [shown, focus, *settings], "outputs": [scene, spread], **quick}
+    shows = {"fn": show, "inputs": [shown, focus, *settings], "outputs": [scene, spread], **QUICK}
 
-    page.load(lambda: picker_value(DEFAULT_PICTURE), outputs=picker, **quick)
     page.load(**shows)
     gr.on(
         [
@@ -235,12 +196,8 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
         ],
         trigger_mode="always_last", **shows,
     )  # fmt: skip
-    time.settled(on_settled, [focus, *settings], steps, trigger_mode="always_last", **quick)
-    picker.picked(choose_built_in, outputs=[session.picture, title], **quick)
-    upload.change(choose_upload, upload, [session.picture, title, picker], **quick).failure(
-        lambda: None, outputs=upload, **quick
-    )
-    again.click(new_seed, outputs=seed, **quick)
+    time.settled(on_settled, [focus, *settings], steps, trigger_mode="always_last", **QUICK)
+    again.click(new_seed, outputs=seed, **QUICK)
 
     unscaled.input(
         None, unscaled, js=f"on => {{ window.unnoise.scene('{SCENE}').leaveOutScaling(on); }}"
@@ -250,8 +207,5 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
             lambda *given, form=form: export(form, *given),
             [shown, *settings],
             download,
-            concurrency_id="export",  # the heavy ones share two places
-            concurrency_limit=2,
-            show_progress="hidden",
-            api_visibility="private",
+            **EXPORT,
         )

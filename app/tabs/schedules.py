@@ -11,6 +11,7 @@ from app import exports, plots
 from app.catalogue import CUSTOM, PRESETS, Curve, Recipe
 from app.components import AlignedStrip, Chart, Download, Points, Readout, SceneData, Timestep
 from app.components.fields import NumberField
+from app.events import EXPORT, QUICK
 from app.forms import check_choice, says_what_is_wrong, sent
 from app.pictures import Picture
 from app.prose import prose
@@ -108,7 +109,7 @@ def show(
     curves = make_curves(shown, own, points)
     check_choice(quantity, "The quantity", plots.QUANTITIES)
     normalised = check_choice(axis, "The axis", AXES) == AXES[0]
-    x0 = picture_or_default(picture).versions[STRIP_SIZE, False]
+    x0 = picture_or_default(picture).at(STRIP_SIZE, False)
     scene = scene_payload(
         x0, standard_noise(x0.shape, [0])[0], curves, normalised=normalised, facts=facts(curves)
     )
@@ -266,7 +267,6 @@ def build(session: Session, tab: gr.Tab) -> None:
     with gr.Column(elem_classes="section"):
         prose("schedules_presets")
 
-    quick = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     plot = [shown, own, session.points, quantity, axis, log]
     gr.on(
         [tab.select, shown.change, session.points.change, quantity.input, axis.input, log.input],
@@ -274,21 +274,18 @@ def build(session: Session, tab: gr.Tab) -> None:
         [*plot, session.picture],
         [scene, chart],
         trigger_mode="always_last",
-        **quick,
+        **QUICK,
     )
-    tab.select(points_value, session.points, editor, **quick)
-    editor.edited(edit_points, shown, [session.points, editor, shown], **quick)
+    tab.select(points_value, session.points, editor, **QUICK)
+    editor.edited(edit_points, shown, [session.points, editor, shown], **QUICK)
     adding.click(
-        add, [family, T, beta_start, beta_end, s, rescale, own, shown], [own, shown], **quick
+        add, [family, T, beta_start, beta_end, s, rescale, own, shown], [own, shown], **QUICK
     )
     for button, form in ((as_csv, "csv"), (as_png, "png"), (as_svg, "svg")):
         button.click(
             lambda *given, form=form: export(form, *given),
             plot,
             download,
-            concurrency_id="export",  # the heavy ones share two places
-            concurrency_limit=2,
-            show_progress="hidden",
-            api_visibility="private",
+            **EXPORT,
         )
     gr.api(schedule, api_name="schedule")

@@ -37,7 +37,7 @@ def float32(text):
 
 def test_the_scene_holds_the_picture_the_noise_and_every_schedule():
     scene, chart = forward.show(PAIR, "linear", *settings())
-    x0 = built_in("hopper").versions[32, False]
+    x0 = built_in("hopper").at(32, False)
     assert (scene["height"], scene["width"], scene["channels"], scene["T"]) == (32, 32, 3, 1000)
     assert base64.b64decode(scene["x0"]) == to_pixels(x0).tobytes()
     eps = np.frombuffer(base64.b64decode(scene["eps"]), "<i2") / scene["epsScale"]
@@ -160,23 +160,6 @@ def test_a_timestep_beyond_a_shorter_schedule_shows_its_last_step():
 
 def picture_of(url):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
-
-
-def test_an_upload_is_prepared_in_every_size(tmp_path):
-    path = tmp_path / "photo.png"
-    Image.new("RGB", (50, 40), (255, 0, 0)).save(path)
-    picture, title, picker = forward.choose_upload(str(path))
-    assert title == forward.OWN_PICTURE
-    assert picker["chosen"] is None
-    scene, _ = forward.show(PAIR, "linear", *settings(picture=picture))
-    assert base64.b64decode(scene["x0"])[:3] == b"\xff\x00\x00"
-
-
-def test_a_file_that_is_no_picture_gets_one_sentence(tmp_path):
-    path = tmp_path / "photo.png"
-    path.write_text("hello")
-    with pytest.raises(gr.Error, match="not a picture"):
-        forward.choose_upload(str(path))
 
 
 def test_exports_hold_the_very_process_of_the_page():

@@ -17,6 +17,7 @@ def test_an_empty_environment_gives_the_defaults():
         open_browser=False,
         max_upload="20mb",
         max_T=4000,
+        run_cache=256,
         queue_size=64,
     )
 
@@ -34,10 +35,11 @@ def test_every_variable_is_read():
             "UNNOISE_OPEN": "1",
             "UNNOISE_MAX_UPLOAD": "3 MB",
             "UNNOISE_MAX_T": "1000",
+            "UNNOISE_CACHE": "10",
             "UNNOISE_QUEUE": "5",
         }
     )
-    assert settings == Settings("0.0.0.0", 8001, True, "3 mb", 1000, 5)
+    assert settings == Settings("0.0.0.0", 8001, True, "3 mb", 1000, 10, 5)
 
 
 def test_port_overrules_gradios_variable():

@@ -213,7 +213,7 @@ def test_another_built_in_picture(page):
     before = page.cards()[0]
     page.get_by_role("radio", name="Summer Palace").first.click()
     expect(page.locator(".prose.credit")).to_contain_text("Summer Palace")
-    picture = built_in("china").versions[64, False]
+    picture = built_in("china").at(64, False)
     assert (page.changed(before) == to_pixels(picture)).all()
 
 

@@ -65,13 +65,15 @@ BAD = {
 
 
 def upload(page, name, content):
-    if not page.locator("#upload").is_visible():
+    if not page.locator("#forward-upload").is_visible():
         page.get_by_role("button", name="Your own picture").click()
-    page.locator("#upload").wait_for()
-    if page.locator("#upload input[type=file]").count() == 0:  # a picture is there: take it away
+    page.locator("#forward-upload").wait_for()
+    if (
+        page.locator("#forward-upload input[type=file]").count() == 0
+    ):  # take the old one away
         page.get_by_role("button", name="Clear").or_(page.get_by_label("Remove")).first.click()
     page.set_input_files(
-        "#upload input[type=file]",
+        "#forward-upload input[type=file]",
         {"name": name, "mimeType": "image/png", "buffer": content},
     )
 
@@ -136,7 +138,7 @@ def test_a_picture_from_the_webcam(page):
     page.get_by_role("button", name="Your own picture").click()
     page.get_by_label("Capture from camera").click()
     page.get_by_text("Click to Access Webcam").click()
-    page.wait_for_function("document.querySelector('#upload video')?.videoWidth > 0")
+    page.wait_for_function("document.querySelector('#forward-upload video')?.videoWidth > 0")
     page.get_by_label("capture photo").click()
     expect(page.locator(".prose.credit")).to_have_text(OWN)
     # Gradio's widget asks for the progress of an upload that it did not begin: no fault of ours.

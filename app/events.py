@@ -1,0 +1,28 @@
+"""How the page's events are queued: three kinds, and everything is one of them.
+
+Events of one `concurrency_id` share its places; the others wait in a queue whose length they see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# At once, whatever else is going on: what a click or a look-up costs.
+QUICK: dict[str, Any] = {
+    "concurrency_limit": None,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+# Draws files: up to a second of one core.
+EXPORT: dict[str, Any] = {
+    "concurrency_id": "export",
+    "concurrency_limit": 2,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+# Runs a network: seconds of all cores, so one at a time; the others are told their place.
+NETWORK: dict[str, Any] = {
+    "concurrency_id": "network",
+    "concurrency_limit": 1,
+    "api_visibility": "private",
+}
