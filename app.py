@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 
 from app.settings import current
@@ -29,11 +30,14 @@ def main() -> str | None:
         return problem
 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it when imported
+    # PyTorch's threads wait for each other by spinning: where anything else computes at the same
+    # time, that costs several times the work itself.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _bypass_proxies(host)
     print("Starting Unnoise ...", flush=True)
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
-    from app.ui import build, launch_options
+    from app.ui import build, launch_options, warm_up
 
     demo = build().queue(api_open=False, max_size=settings.queue_size)
     try:
@@ -50,6 +54,7 @@ def main() -> str | None:
         if not demo.is_running and (problem := port_problem(host, port)):
             return problem
         raise
+    threading.Thread(target=warm_up, daemon=True).start()
     print(f"Unnoise is ready: open {demo.local_url} (Ctrl+C stops it).", flush=True)
     with suppress(SystemExit):  # the signal
         demo.block_thread()

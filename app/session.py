@@ -18,11 +18,16 @@ class Session:
 
     picture: gr.State  # a Picture, or None for the default one
     points: gr.State  # control points (t/T, ᾱ) of the custom schedule
+    runs: gr.State  # a tuple of the RunSettings that the Reverse tab shows
 
     @classmethod
     def create(cls) -> Session:
         """Inside a `gr.Blocks`."""
-        return cls(picture=gr.State(None), points=gr.State([list(p) for p in DEFAULT_POINTS]))
+        return cls(
+            picture=gr.State(None),
+            points=gr.State([list(p) for p in DEFAULT_POINTS]),
+            runs=gr.State(()),
+        )
 
 
 def picture_or_default(picture: Picture | None) -> Picture:

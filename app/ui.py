@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ from app import theme
 from app.components import RUNTIME, Header
 from app.session import Session
 from app.settings import current
-from app.tabs import forward, schedules
+from app.tabs import forward, reverse, schedules
 
 HOUR = 3600
 
@@ -20,12 +21,23 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         session = Session.create()
         Header()
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Forward", id="forward") as tab:
                 forward.build(session, tab, page)
             with gr.Tab("Schedules", id="schedules") as tab:
                 schedules.build(session, tab)
+            with gr.Tab("Reverse", id="reverse") as tab:
+                try:
+                    reverse.build(session, tab, tabs)
+                except ValueError as error:  # no model that can be used: the rest works
+                    gr.Markdown(str(error))
     return page
+
+
+def warm_up() -> None:
+    """Compute what the Reverse tab shows first, so that nobody waits for it."""
+    with suppress(ValueError):  # the page says what is missing
+        reverse.warm_up()
 
 
 def launch_options() -> dict[str, Any]:

@@ -23,7 +23,7 @@ def asset(name: str) -> str:
 
 
 class View(gr.HTML):
-    """A `gr.HTML` made of STEM.html, STEM.css and STEM.js.
+    """A `gr.HTML` made of STEM.html, STEM.js and STEM.css, or STYLE.css where that is named.
 
     `scene` names the scene (see runtime.js) whose timestep and data the view shares with others;
     it stands in the markup as ``data-scene`` because only `value` survives every update.
@@ -31,6 +31,7 @@ class View(gr.HTML):
     """
 
     STEM: ClassVar[str]
+    STYLE: ClassVar[str] = ""
     EVENTS: ClassVar[list[EventListener]] = []
     CLASSES: ClassVar[list[str]] = []
 
@@ -46,7 +47,7 @@ class View(gr.HTML):
         super().__init__(
             value,
             html_template=self.markup(),
-            css_template=asset(f"{self.STEM}.css"),
+            css_template=asset(f"{self.STYLE or self.STEM}.css"),
             js_on_load=script + asset(f"{self.STEM}.js"),
             apply_default_css=False,
             **kwargs,

@@ -43,8 +43,8 @@ async function render() {
 function moveCursor() {
   const axes = plot._fullLayout;
   const value = props.value;
-  if (!drawn || !axes?.xaxis || !value?.cursor || !here.T) return;
-  const x = value.cursor === 'fraction' ? here.t / here.T : here.t;
+  if (!drawn || !axes?.xaxis || !value?.cursor || !here.data) return;
+  const x = { fraction: here.t / here.T, time: here.data.times?.[here.t] }[value.cursor] ?? here.t;
   const offset = axes.xaxis.d2p(x);
   cursor.hidden = !(offset >= 0 && offset <= axes.xaxis._length);
   cursor.style.height = `${axes.yaxis._length}px`; // transform alone changes in a drag

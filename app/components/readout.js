@@ -1,3 +1,4 @@
+const { sampleLine } = window.unnoise;
 const root = element.querySelector('.readout');
 const here = scene(root.dataset.scene);
 const [head, body] = [root.querySelector('thead'), root.querySelector('tbody')];
@@ -28,9 +29,6 @@ function build(data) {
   live = [];
   body.replaceChildren(...data.schedules.map(schedule => {
     const row = rows[schedule.key];
-    const line = make('i');
-    line.style.borderTopColor = `var(${schedule.colour})`;
-    line.style.borderTopStyle = schedule.cssDash;
     const cell = (label, text, className = '') => {
       const node = make('td', { className }, text);
       node.dataset.label = plain(label);
@@ -39,7 +37,7 @@ function build(data) {
     const cells = LIVE.map(([label]) => cell(label, '', 'live'));
     live.push({ schedule, cells });
     return make('tr', {},
-      make('th', { scope: 'row' }, line, schedule.title,
+      make('th', { scope: 'row' }, sampleLine(schedule), schedule.title,
         row.warning ? make('span', { className: 'warning' }, symbol(`⚠ ${row.warning}`)) : null),
       ...row.cells.map((text, i) => cell(columns[i], text)), ...cells);
   }));

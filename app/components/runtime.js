@@ -1,8 +1,8 @@
 // What the browser-side views share: scenes, decoding, numbers. Loaded once, in the page's head.
 //
-// A scene is one timestep t and the data that several views draw from it (x_0, ε and a table of
-// coefficients per schedule, all computed in Python). Views subscribe; moving t redraws them all
-// in one animation frame and never asks the server.
+// A scene is one place t of 0 … T and the data that several views draw there, all of it computed in
+// Python: x_0, ε and a table of coefficients per schedule, or the steps of a run. Views subscribe;
+// moving t redraws them all in one animation frame and never asks the server.
 window.unnoise ??= (() => {
   'use strict';
 
@@ -15,6 +15,7 @@ window.unnoise ??= (() => {
     T = 0;
     data = null;
     unscaled = false; // the lesson "what if √(1−β_t) is left out?"
+    chosen = null; // lanes of a run that a person switched on
     #views = new Set();
     #frame = 0;
     #fresh = false;
@@ -25,12 +26,12 @@ window.unnoise ??= (() => {
       if (this.data) draw(this, true);
     }
 
-    publish(payload) {
-      if (!payload) return;
-      // A new T keeps the place on the way to noise, not the number.
-      this.t = Math.round(payload.T * (this.data ? this.t / this.T : payload.start));
-      this.T = payload.T;
-      this.data = decodeScene(payload);
+    // data: whatever the scene's views draw, with its length T and where to start, a share of T.
+    publish(data) {
+      // A new T keeps the place on the way, not the number.
+      this.t = Math.round(data.T * (this.data && this.T ? this.t / this.T : data.start));
+      this.T = data.T;
+      this.data = data;
       this.#request(true);
     }
 
@@ -44,6 +45,22 @@ window.unnoise ??= (() => {
     leaveOutScaling(on) {
       this.unscaled = Boolean(on);
       this.#request(true);
+    }
+
+    showLanes(keys) {
+      this.chosen = keys;
+      if (this.data) this.#request(true);
+    }
+
+    // The timestep of a scene of runs.
+    timeNow() {
+      return this.data ? this.data.times[this.t] : 0;
+    }
+
+    // The lanes that are switched on and that this run has.
+    lanesOf(run) {
+      const keys = this.chosen ?? this.data.shown;
+      return this.data.lanes.filter(({ key }) => keys.includes(key) && run.lanes[key]);
     }
 
     // The timestep of a schedule whose own T may be shorter or longer than the scene's.
@@ -72,21 +89,6 @@ window.unnoise ??= (() => {
         else if (this.data) view.draw(this, fresh);
       }
     }
-  }
-
-  function decodeScene(payload) {
-    const { height, width, channels } = payload;
-    const x0 = Float32Array.from(bytes(payload.x0), v => v / 127.5 - 1);
-    const eps = Float32Array.from(int16(payload.eps), v => v / payload.epsScale);
-    const schedules = payload.schedules.map(s => ({
-      ...s,
-      signal: float32(s.signal),
-      noise: float32(s.noise),
-      unscaledNoise: float32(s.unscaledNoise),
-      betas: float32(s.betas),
-      snrDecibels: float32(s.snrDecibels),
-    }));
-    return { ...payload, height, width, channels, x0, eps, schedules };
   }
 
   const scenes = new Map();
@@ -129,6 +131,80 @@ window.unnoise ??= (() => {
     return canvas;
   }
 
+  // One frame of a lane, uint8 (frames, H, W, C), onto an ImageData.
+  function paintFrame(image, frames, index, channels) {
+    const pixels = image.data;
+    const size = image.width * image.height;
+    let source = index * size * channels;
+    for (let target = 0; target < 4 * size; target += 4) {
+      pixels[target] = frames[source];
+      pixels[target + 1] = frames[channels === 1 ? source : source + 1];
+      pixels[target + 2] = frames[channels === 1 ? source : source + 2];
+      pixels[target + 3] = 255;
+      source += channels;
+    }
+  }
+
+  // The same as a canvas of its own.
+  function framed(frames, index, { width, height, channels }) {
+    const canvas = element('canvas', { width, height });
+    const context = canvas.getContext('2d');
+    const image = context.createImageData(width, height);
+    paintFrame(image, frames, index, channels);
+    context.putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  // Rows of pictures, each with a button that takes the scene there. A row: the nodes of its
+  // title, and cells of {picture: canvas, name: for a screen reader, t: where a click leads}.
+  // One canvas a row, not one a cell: each costs the browser time in every frame of a drag.
+  function filmstrip(here, rows, timesTitle, times) {
+    const columns = times.map(() => []);
+    const lines = rows.map(({ title, cells }) => {
+      const { width, height } = cells[0].picture;
+      const film = element('canvas', { width: cells.length * width, height });
+      film.style.aspectRatio = cells.length;
+      const context = film.getContext('2d');
+      const buttons = cells.map(({ picture, name, t }, cell) => {
+        context.drawImage(picture, cell * width, 0);
+        const button = element('button', { type: 'button', title: name });
+        button.setAttribute('aria-label', `${name}: go there`);
+        button.addEventListener('click', () => here.seek(t));
+        columns[cell].push(button);
+        return button;
+      });
+      return element('div', { className: 'row' }, element('div', { className: 'title' }, ...title),
+        element('div', { className: 'film' }, film, element('div', { className: 'cells' }, ...buttons)));
+    });
+    const labels = times.map((time, cell) => {
+      const label = element('div', {}, time);
+      columns[cell].push(label);
+      return label;
+    });
+    lines.push(element('div', { className: 'row times' }, element('div', { className: 'title' }, timesTitle),
+      element('div', { className: 'cells' }, ...labels)));
+    for (const { lastChild } of lines) {
+      const cells = lastChild.querySelector('.cells') ?? lastChild;
+      cells.style.gridTemplateColumns = `repeat(${times.length}, minmax(0, 1fr))`;
+    }
+    let near = -1;
+    const mark = cell => {
+      if (cell === near) return;
+      for (const node of columns[near] ?? []) node.classList.remove('near');
+      for (const node of columns[cell]) node.classList.add('near');
+      near = cell;
+    };
+    return { nodes: lines, mark };
+  }
+
+  // The line that tells a curve from others, in front of its title.
+  const sampleLine = ({ colour, cssDash }) => {
+    const line = element('i');
+    line.style.borderTopColor = `var(${colour})`;
+    line.style.borderTopStyle = cssDash;
+    return line;
+  };
+
   // A fixed number of places, so that columns keep their width; an exponent where all would be 0.
   const decimal = (value, places = 3) => {
     if (!Number.isFinite(value)) return value > 0 ? '∞' : value < 0 ? '−∞' : '–';
@@ -163,6 +239,6 @@ window.unnoise ??= (() => {
     .observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
   return {
-    scene, bytes, float32, paintBlend, blended, decimal, element, symbol, cssColour, onThemeChange,
+    scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
   };
 })();

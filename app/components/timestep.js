@@ -68,8 +68,8 @@ const keys = event => {
 };
 document.addEventListener('keydown', keys);
 
-here.on(bar, ({ t, T }, fresh) => {
+here.on(bar, ({ data, t, T }, fresh) => {
   if (fresh) { range.max = T; settle(); } // other data, or another T: whoever listens starts anew
   range.value = t;
-  shown.data = `${t} / ${T}`;
+  shown.data = data.caption?.(t) ?? `${t} / ${T}`;
 });

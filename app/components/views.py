@@ -38,6 +38,60 @@ class Timestep(View):
     EVENTS: ClassVar = [EventListener("settled")]
 
 
+class Steps(Timestep):
+    """The same slider for a scene of runs: from noise, left, to the image."""
+
+    CLASSES: ClassVar = ["wide"]
+
+    def markup(self) -> str:
+        text = super().markup().replace("timestep <i>t</i>", "step")
+        return text.replace("Timestep t", "Step").replace("Timestep", "Step of the run")
+
+
+class RunData(View):
+    """Publishes a scene of runs of the reverse process; draws nothing itself.
+
+    Payload: what `app.run_scene.runs_payload` returns.
+    """
+
+    STEM = "run_data"
+    CLASSES: ClassVar = ["gone"]
+
+
+class Walk(View):
+    """One panel a run: the lanes at the current step, large, and its image equation."""
+
+    STEM = "walk"
+
+
+class Lanes(View):
+    """One row a lane: eleven moments of the run; a click on a cell goes there."""
+
+    STEM = "lanes"
+    STYLE = "strip"
+
+
+class Progress(View):
+    """What is being computed: pictures, a bar, the time left; nothing where there is nothing.
+
+    Payload: None, or {"title", "done", "of", "seconds", "pictures": [{"symbol", "image"}]}.
+    """
+
+    STEM = "progress"
+
+
+class Sheet(View):
+    """Rows of captioned pictures, which may be there to choose from.
+
+    Payload: {"rows": [{"title", "note", "pictures": [{"image": data URL, "caption", "hint",
+    "role", "key": what a click sends, or None}]}], "columns": of a wide page}.
+    Event `picked` with {"key"}.
+    """
+
+    STEM = "sheet"
+    EVENTS: ClassVar = [EventListener("picked")]
+
+
 class Cards(View):
     """One card a schedule: the noised picture, its numbers, its equation, its histogram."""
 

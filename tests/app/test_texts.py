@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.pairs import PAIRS
 from app.prose import TEXTS, text
 from app.theme import SYMBOLS
 
 NAMES = sorted(path.stem for path in TEXTS.glob("*.md"))
-TABS = Path(__file__).parents[2] / "app" / "tabs"
+APP = Path(__file__).parents[2] / "app"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,5 +34,6 @@ def test_the_lead_is_coloured():
 
 
 def test_every_text_is_shown_somewhere():
-    used = set(re.findall(r'prose\("(\w+)"', "".join(p.read_text() for p in TABS.glob("*.py"))))
+    code = "".join(path.read_text(encoding="utf-8") for path in APP.glob("**/*.py"))
+    used = set(re.findall(r'prose\("(\w+)"', code)) | {pair.lesson for pair in PAIRS.values()}
     assert used == set(NAMES)

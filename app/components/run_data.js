@@ -1,0 +1,31 @@
+const { bytes, float32 } = window.unnoise;
+const here = scene(element.querySelector('[data-scene]').dataset.scene);
+
+const each = (record, decode) =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, decode(value)]));
+
+// The moments of all runs, from noise to image: one slider leads through them, and each run shows
+// the step that it is in at that t.
+function decode(payload) {
+  const runs = payload.runs.map(run => ({
+    ...run,
+    lanes: each(run.lanes, bytes),
+    final: bytes(run.final),
+    factors: each(run.equation.factors, float32),
+    stdX: float32(run.stdX),
+    stdEps: float32(run.stdEps),
+    distance: float32(run.distance),
+  }));
+  const times = [...new Set(runs.flatMap(run => run.kept.map(index => run.t[index])))].sort((a, b) => b - a);
+  for (const run of runs) {
+    run.at = times.map(time => Math.max(0, run.kept.findLastIndex(index => run.t[index] >= time)));
+  }
+  const [only] = runs;
+  const caption = place => (runs.length > 1 ? `t = ${times[place]}`
+    : `${only.kept[only.at[place]] + 1}/${only.steps} · t = ${times[place]}`);
+  return { ...payload, runs, times, caption, T: times.length - 1 };
+}
+
+const publish = () => { if (props.value) here.publish(decode(props.value)); };
+watch('value', publish);
+publish();

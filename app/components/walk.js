@@ -1,0 +1,109 @@
+const { paintFrame, framed, sampleLine } = window.unnoise;
+const root = element.querySelector('.walk');
+const here = scene(root.dataset.scene);
+const WRITE_MS = 40; // nobody reads numbers faster
+let panels = [], writing = 0, writtenAt = 0;
+
+// A lane's picture, on as many canvases as show it: decoded once a frame, copied to each.
+class Painter {
+  constructor(run, lane) {
+    this.run = run;
+    this.frames = run.lanes[lane];
+    this.image = new ImageData(run.width, run.height);
+    this.contexts = [];
+    this.shown = -1;
+  }
+
+  canvas(label) {
+    const canvas = make('canvas', { width: this.run.width, height: this.run.height });
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', label);
+    this.contexts.push(canvas.getContext('2d'));
+    return canvas;
+  }
+
+  paint(index) {
+    if (index === this.shown) return;
+    this.shown = index;
+    paintFrame(this.image, this.frames, index, this.run.channels);
+    for (const context of this.contexts) context.putImageData(this.image, 0, 0);
+  }
+}
+
+const live = (tag, className, value) => {
+  const text = document.createTextNode('');
+  return { node: make(tag, { className }, text), write: step => { text.data = value(step); } };
+};
+
+function build(run) {
+  const painters = {};
+  const painter = lane => (painters[lane] ??= new Painter(run, lane));
+  const numbers = [];
+  const number = (tag, className, value) => {
+    const written = live(tag, className, value);
+    numbers.push(written);
+    return written.node;
+  };
+
+  const measured = {
+    x: step => `std ${decimal(run.stdX[step])}`,
+    eps: step => `std ${decimal(run.stdEps[step])}`,
+    x0: step => `${decimal(run.distance[step])} to go`,
+  };
+  const figures = here.lanesOf(run).map(({ key, symbol: sign, title, role }) =>
+    make('figure', { className: role, title },
+      painter(key).canvas(`${sign}: ${title}`),
+      make('figcaption', {}, symbol(sign), make('small', {}, title),
+        measured[key] ? number('small', 'measured', measured[key]) : null)));
+  const end = make('img', { src: framed(run.final, 0, run).toDataURL(), alt: 'the image at the end of the run' });
+  figures.push(make('figure', { className: 'signal end', title: 'the end of this run' }, end,
+    make('figcaption', {}, symbol('x_0'), make('small', {}, 'the end of this run'))));
+
+  const token = part => {
+    if (part.text !== undefined) return make('span', { className: 'operator' }, part.text);
+    if (part.picture !== undefined) {
+      return make('figure', { className: part.role, title: part.hint, tabIndex: 0 },
+        painter(part.picture).canvas(`${part.symbol}: ${part.hint}`),
+        make('figcaption', {}, symbol(part.symbol)));
+    }
+    const value = number('b', '', step => decimal(run.factors[part.factor][step], 4));
+    const node = make('span', { className: `factor ${part.role}`, title: `${part.symbol}: ${part.hint}` },
+      value, make('small', {}, symbol(part.symbol)));
+    node.dataset.factor = part.factor;
+    return node;
+  };
+  const groups = run.equation.groups.map(group => make('div', {}, ...group.map(token)));
+  const from = number('b', '', step => `t = ${run.t[step]} → ${run.tNext[step]}`);
+  const which = number('span', 'muted', step => `step ${step + 1} of ${run.steps}`);
+  const node = make('section', { className: 'panel' },
+    make('h3', {}, sampleLine(run), make('span', {}, run.title)),
+    make('div', { className: 'figures' }, ...figures),
+    make('div', { className: 'equation' },
+      make('p', {}, make('span', { className: 'text' }, symbol(run.equation.text)), from, which),
+      make('div', { className: 'terms' }, ...groups)));
+  return { run, node, numbers, painters: Object.values(painters) };
+}
+
+function draw({ data, t }, fresh) {
+  if (fresh) {
+    panels = data.runs.map(build);
+    root.replaceChildren(...panels.map(panel => panel.node));
+    root.classList.toggle('pair', panels.length > 1);
+  }
+  for (const { run, painters } of panels) {
+    for (const painter of painters) painter.paint(run.at[t]);
+  }
+  clearTimeout(writing);
+  if (fresh || performance.now() - writtenAt > WRITE_MS) write();
+  else writing = setTimeout(write, WRITE_MS);
+}
+
+function write() {
+  writtenAt = performance.now();
+  for (const { run, numbers } of panels) {
+    const step = run.kept[run.at[here.t]];
+    for (const number of numbers) number.write(step);
+  }
+}
+
+here.on(root, draw);

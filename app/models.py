@@ -1,0 +1,80 @@
+"""The trained networks that the page offers, each loaded once and shared by all sessions."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import Any
+
+from app.forms import check_choice, check_integer
+from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
+
+PREFERRED = ("fashion", "cats", "digits")  # what the page offers first
+ANY = "any"
+_loading = threading.Lock()
+
+
+def names() -> list[str]:
+    """The checkpoints that can be used; ValueError if there is none."""
+    usable = [name for name in shipped() if problem(name) is None]
+    if not usable:
+        reasons = [text for name in shipped() if (text := problem(name))]
+        raise ValueError(
+            " ".join(reasons)
+            or "There is no trained model in checkpoints/: bring its folders back, or train one "
+            "with `python -m model.train`."
+        )
+    return sorted(usable, key=lambda name: (*PREFERRED, name).index(name))
+
+
+def problem(name: str) -> str | None:
+    """Why a checkpoint cannot be used, in one sentence; None if it can."""
+    try:
+        _load_once(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def load(name: Any) -> Checkpoint:
+    """The checkpoint of that name; ValueError with one sentence if it is missing or broken."""
+    if isinstance(name, str) and name in shipped():
+        return _load_once(name)
+    return _load_once(check_choice(name, "The model", names()))
+
+
+def _load_once(name: str) -> Checkpoint:
+    with _loading:  # two visitors at once: one loads, the other waits
+        return _load(name)
+
+
+@lru_cache(maxsize=8)
+def _load(name: str) -> Checkpoint:
+    try:
+        return load_checkpoint(name)
+    except (BadCheckpoint, OSError) as error:
+        raise ValueError(f"The model {name} cannot be used: {error}") from None
+
+
+def labels(name: Any) -> list[tuple[str, str]]:
+    """What can be asked of a model, as (title, value) of a list: any, or a class by its number."""
+    return [("any", ANY), *((title, str(i)) for i, title in enumerate(load(name).config.classes))]
+
+
+def check_label(checkpoint: Checkpoint, label: Any) -> int | None:
+    """A label as it comes from the page ("any", "3") or the API (None, 3)."""
+    if label is None or label == ANY:
+        return None
+    classes = checkpoint.config.classes
+    if not classes:
+        raise ValueError("This model was trained without labels: choose “any”.")
+    if isinstance(label, str) and label.isascii() and label.isdigit():
+        label = int(label[:9])
+    return check_integer(label, "The label", 0, len(classes) - 1)
+
+
+def first_label(name: Any) -> str:
+    """What a list of labels shows first: a class that is easy to recognise."""
+    if not load(name).config.classes:
+        return ANY
+    return {"fashion": "9", "digits": "3"}.get(name, "0")

@@ -1,0 +1,48 @@
+"""Tells the page what the network is doing while it does it, and no more often than one can see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
+
+from app.run_scene import progress_payload
+from app.runs import Run, RunSettings, record, timesteps_of
+from model.sampler import Step
+
+TELL_SECONDS = 0.08  # pictures that follow faster make a browser drop them while they load
+R = TypeVar("R")
+
+
+def narrated(
+    steps: Generator[Step, None, R], title: str, count: int
+) -> Generator[dict[str, Any], None, R]:
+    """Walk all `steps`, `count` of them, yielding values for a `Progress`; returns their result.
+
+    A tab that is closed ends the generator where it yields, and with it the walk.
+    """
+    started = time.monotonic()
+    told = 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        now = time.monotonic()
+        if now - told >= TELL_SECONDS:
+            told = now
+            left = (now - started) / (step.index + 1) * (count - step.index - 1)
+            yield progress_payload(title, step, count, left)
+
+
+def recorded(settings: RunSettings, title: str) -> Generator[dict[str, Any], None, Run]:
+    """`record`, narrated."""
+    return (yield from narrated(record(settings), title, len(timesteps_of(settings)) - 1))
+
+
+def finished(steps: Iterator[Step]) -> Generator[Step, None, Step]:
+    """All steps as they come, and the last one as the result."""
+    step = None
+    for step in steps:
+        yield step
+    return step

@@ -1,0 +1,82 @@
+"""A run as files: an animation, a strip, and all its numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from app import film
+from app.run_scene import SHOWN
+from app.runs import Run
+
+FRAMES = 60
+CELLS = 11
+SYMBOLS = {"x": "x_t", "eps": "ε_θ", "x0": "x̂_0"}  # in a font that every machine has
+
+
+def export(runs: Sequence[Run], form: str) -> bytes:
+    """`form`: GIF or WEBP for a film of all runs in step, PNG for a strip, CSV for numbers."""
+    match form:
+        case "PNG":
+            return film.strip_png([row for run in runs for row in _rows(run)])
+        case "CSV":
+            return table(runs)
+        case _:
+            return film.animation(_moments(runs), form)
+
+
+def table(runs: Sequence[Run]) -> bytes:
+    """One line a step: its timesteps, the coefficients of its equation, and what was measured."""
+    names = list(dict.fromkeys(name for run in runs for name in run.formula.factors))
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    measured = ["std_x", "std_eps", "x0_to_end"]
+    writer.writerow(
+        ["run", "step", "t", "t_next", *(f"factor_{name}" for name in names), *measured]
+    )
+    for run in runs:
+        values = {name: column.tolist() for name, column in run.formula.factors.items()}
+        columns = [values.get(name, [""] * len(run.t)) for name in names]
+        columns += [run.std_x.tolist(), run.std_eps.tolist(), run.distance.tolist()]
+        for step, (t, t_next, *row) in enumerate(zip(run.t, run.t_next, *columns, strict=True), 1):
+            cells = (repr(value) if value != "" else "" for value in row)
+            writer.writerow([run.settings.title, step, t, t_next, *cells])
+    return buffer.getvalue().encode("utf-8")
+
+
+def _picture(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels.squeeze()).convert("RGB")
+
+
+def _moments(runs: Sequence[Run]) -> list[film.Moment]:
+    """x_t and x̂_0 of each run, from noise to the final image."""
+    longest = max(len(run.kept) for run in runs)
+    frames = min(FRAMES, longest)
+    moments = []
+    for i in range(frames):
+        pictures, captions = [], []
+        for run in runs:
+            place = round(i / max(1, frames - 1) * (len(run.kept) - 1))
+            for lane, symbol in (("x", "x_t"), ("x0", "prediction of x_0")):
+                pictures.append(_picture(run.lanes[lane][place]))
+                captions.append(f"{symbol}\nt = {run.t[run.kept[place]]}")
+        moments.append((pictures, captions))
+    last = [_picture(run.lanes["next"][-1]) for run in runs for _ in range(2)]
+    moments.append((last, ["the end\nt = 0"] * len(last)))
+    return moments
+
+
+def _rows(run: Run) -> list[film.Row]:
+    """The lanes that are on show at first, at eleven moments."""
+    last = len(run.kept) - 1
+    cells = min(CELLS, last + 1)
+    places = [round(i / max(1, cells - 1) * last) for i in range(cells)]
+    times = [f"t = {run.t[run.kept[place]]}" for place in places]
+    return [
+        (SYMBOLS[lane], [_picture(run.lanes[lane][place]) for place in places], times)
+        for lane in SHOWN
+    ]

@@ -1,0 +1,82 @@
+"""Figures about runs of the reverse process, for the `Chart` view: noise left, image right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from app.plots import HALF_CELL, MARGIN, layout_of
+from app.runs import Run
+
+NAMES = {  # factors of a formula → what the legend calls them
+    "outer": "1/√α<sub>t</sub>",
+    "inner": "β<sub>t</sub>/√(1−ᾱ<sub>t</sub>)",
+    "sigma": "σ<sub>t</sub>",
+    "x": "of x<sub>t</sub>",
+    "x0": "of x̂<sub>0</sub>",
+    "eps": "of ε<sub>θ</sub>",
+}
+TERMS = {"heun": "of ε̄<sub>θ</sub>", "dpm_solver": "of D"}
+COLOURS = {
+    "outer": "--ink", "x": "--ink", "inner": "--belief", "eps": "--belief", "x0": "--signal",
+    "term": "--belief", "sigma": "--fresh",
+}  # fmt: skip
+RUN_DASHES = ("solid", "dot")
+
+
+def spread_figure(runs: Sequence[Run]) -> dict[str, Any]:
+    """Standard deviations of x_t and ε_θ, and how far x̂_0 still is from the final image."""
+    data = []
+    for run, dash, prefix in _each(runs):
+        data += [
+            _trace(run, prefix + "std of x<sub>t</sub>", run.std_x, "--ink", dash),
+            _trace(run, prefix + "std of ε<sub>θ</sub>", run.std_eps, "--belief", dash),
+            _trace(run, prefix + "x̂<sub>0</sub> to the end", run.distance, "--signal", dash),
+        ]
+    return _figure("spread of x<sub>t</sub> and ε<sub>θ</sub>, and what x̂<sub>0</sub> lacks", data)
+
+
+def factors_figure(runs: Sequence[Run]) -> dict[str, Any]:
+    """The coefficients of the equation, step by step."""
+    data = []
+    for run, dash, prefix in _each(runs):
+        for name, values in run.formula.factors.items():
+            title = NAMES.get(name) or TERMS[run.settings.sampler]
+            data.append(_trace(run, prefix + title, values, COLOURS[name], dash))
+    return _figure("coefficients of the equation", data)
+
+
+def _each(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
+    return [
+        (run, RUN_DASHES[i], f"{'AB'[i]}: " if len(runs) > 1 else "") for i, run in enumerate(runs)
+    ]
+
+
+def _trace(run: Run, name: str, values: Tensor, colour: str, dash: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(run.t) <= 50 else "lines",
+        "marker": {"size": 4},
+        "name": name,
+        "x": run.t,
+        "y": values.tolist(),
+        "line": {"color": colour, "dash": dash, "width": 2.5},
+        "hovertemplate": "%{y:.4g}<extra>%{fullData.name}</extra>",
+    }
+
+
+def _figure(title: str, data: list[dict]) -> dict[str, Any]:
+    end = max(trace["x"][0] for trace in data)
+    layout = layout_of(title + ", over t", "", "", end)
+    layout["xaxis"]["range"] = [(1 + HALF_CELL) * end, -HALF_CELL * end]  # as time runs backwards
+    layout["margin"] = MARGIN | {"l": 44, "b": 64}
+    layout["height"] = 320
+    layout["showlegend"] = True
+    layout["legend"] = {"orientation": "h", "y": -0.12, "x": 0, "bgcolor": "rgba(0,0,0,0)"}
+    layout["hovermode"] = "x unified"
+    highest = max((y for trace in data for y in trace["y"]), default=1)
+    if highest > 4:  # one huge coefficient, or a run that blew up, would flatten all others
+        layout["yaxis"] |= {"type": "log", "exponentformat": "power"}
+    return {"data": data, "layout": layout, "cursor": "time"}

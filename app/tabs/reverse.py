@@ -1,0 +1,306 @@
+"""The Reverse tab: out of noise, one step at a time, with every term of the step as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from app import fans, models, run_exports, runs
+from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
+from app.events import EXPORT, NETWORK, QUICK
+from app.forms import LARGEST_SEED, check_choice, check_integer, new_seed, says_what_is_wrong, sent
+from app.narrate import finished, narrated, recorded
+from app.pairs import DEFAULTS, PAIRS
+from app.pictures import data_url, to_image
+from app.prose import DELIMITERS, prose, text
+from app.run_controls import GUIDANCE, Controls, choose_model, choose_pair, read
+from app.run_plots import factors_figure, spread_figure
+from app.run_scene import PLAIN, SHOWN, runs_payload
+from app.runs import RunSettings
+from app.session import Session
+
+SCENE = "reverse"
+PLACE_JS = f"(...given) => [window.unnoise.scene('{SCENE}').timeNow(), ...given.slice(1)]"
+COUNTS = (8, 16, 32, 64)
+ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same noise"
+
+
+# -- handlers ----------------------------------------------------------------------------------
+
+
+@says_what_is_wrong
+def show(shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
+    """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
+    wanted = read(*inputs)
+    if wanted == shown:
+        yield (None, *[gr.skip()] * 5)
+        return
+    found = []
+    for letter, settings in zip("AB", wanted, strict=False):
+        title = f"{letter} · {settings.title}" if len(wanted) > 1 else settings.title
+        for value in (told := _Result(recorded(settings, title))):
+            yield (value, *[gr.skip()] * 5)
+        found.append(told.result)
+    lesson = text(PAIRS[inputs[8]].lesson) if inputs[8] in PAIRS else ""
+    yield (
+        None,
+        runs_payload(found),
+        spread_figure(found),
+        factors_figure(found),
+        gr.update(value=lesson, visible=bool(lesson)),
+        wanted,
+    )
+
+
+class _Result:
+    """Iterates over a generator and keeps what it returns."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator, self.result = generator, None
+
+    def __iter__(self) -> Generator:
+        self.result = yield from self.generator
+
+
+def shown_runs(shown: tuple[RunSettings, ...]) -> Sequence[RunSettings]:
+    if not shown:
+        raise ValueError("There is no run yet: press Run first.")
+    return shown
+
+
+@says_what_is_wrong
+def branch(t: Any, shown: tuple) -> Generator[tuple, None, None]:
+    """Several endings from the step that the slider stands at."""
+    settings = shown_runs(shown)[0]
+    yield from _fan(settings, [fans.step_at(settings, check_integer(t, "t", 0, 1_000_000))])
+
+
+@says_what_is_wrong
+def branch_along(shown: tuple) -> Generator[tuple, None, None]:
+    """Several endings from each of a few steps along the run."""
+    settings = shown_runs(shown)[0]
+    yield from _fan(settings, fans.steps_along(settings))
+
+
+def _fan(settings: RunSettings, steps: Sequence[int]) -> Generator[tuple, None, None]:
+    found = []
+    for index in steps:
+        walk, t, count = fans.start(settings, index)
+        for value in (told := _Result(narrated(finished(walk), f"branches from t = {t}", count))):
+            yield value, gr.skip()
+        found.append((t, told.result.x_next))
+    yield None, fans.sheet(settings, found)
+
+
+@says_what_is_wrong
+def many(count: Any, which: Any, shown: tuple) -> Generator[tuple, None, None]:
+    """The same settings with the seeds that follow, or with each label."""
+    settings = shown_runs(shown)[0]
+    count = check_choice(count, "The number of samples", COUNTS)
+    classes = runs.checkpoint_of(settings).config.classes
+    labels = None
+    if check_choice(which, "The kind of samples", (ONE_LABEL, EACH_LABEL)) == EACH_LABEL:
+        if not classes:
+            raise ValueError("This model was trained without labels: draw all of one kind.")
+        labels = range(len(classes))
+        seeds = [settings.seed] * len(labels)
+    else:
+        seeds = [(settings.seed + i) % (LARGEST_SEED + 1) for i in range(count)]
+    walk = runs.walk(settings, seeds, labels)
+    title = f"{len(seeds)} samples · {settings.title}"
+    steps = len(runs.timesteps_of(settings)) - 1
+    for value in (told := _Result(narrated(finished(walk), title, steps))):
+        yield value, gr.skip()
+    pictures = [
+        {
+            "image": data_url(to_image(image)),
+            "caption": f"seed {seeds[i]}" if labels is None else classes[i],
+            "hint": "walk to this one",
+            "key": {"seed": seeds[i], "label": None if labels is None else str(i)},
+        }
+        for i, image in enumerate(told.result.x_next)
+    ]
+    yield None, {"rows": [{"title": title, "note": "", "pictures": pictures}], "columns": 8}
+
+
+@says_what_is_wrong
+def choose_sample(event: gr.EventData) -> tuple:
+    """The seed and the label of a sample that was clicked on."""
+    key = sent(event, "key")
+    if not isinstance(key, dict):
+        raise ValueError("Choose one of the samples.")
+    seed = check_integer(key.get("seed"), "The seed", 0, LARGEST_SEED)
+    label = key.get("label")
+    return seed, gr.skip() if label is None else str(label)
+
+
+@says_what_is_wrong
+def export(form: str, shown: tuple) -> tuple[str, bytes]:
+    found = [runs.compute(settings) for settings in shown_runs(shown)]
+    return f"reverse-process.{form.lower()}", run_exports.export(found, form)
+
+
+@says_what_is_wrong
+def sample(
+    model: str = "digits",
+    label: int | None = None,
+    seed: int = 0,
+    sampler: str = "ddim",
+    steps: int = 50,
+    guidance: float = 2.0,
+    eta: float = 0.0,
+    variance: str = "posterior",
+    spacing: str = "trailing",
+    schedule: str = runs.TRAINED,
+    matched: bool = True,
+    clip: bool = True,
+) -> dict[str, Any]:
+    """One image: its pixels in [−1, 1] as nested lists (C, H, W), and as a PNG in a data URL.
+
+    `sampler`: ddpm, ddim, heun or dpm_solver; `schedule`: as trained, linear, scaled linear,
+    cosine or sigmoid.
+    """
+    settings = runs.run_settings(
+        model=model, label=label, seed=seed, sampler=sampler, steps=steps, guidance=guidance,
+        eta=eta, variance=variance, spacing=spacing, family=schedule, matched=matched, clip=clip,
+    )  # fmt: skip
+    image = runs.compute(settings).final
+    return {"pixels": image.tolist(), "png": data_url(to_image(image))}
+
+
+def warm_up() -> None:
+    """Compute the run that the tab shows first. Raises ValueError where there is no model."""
+    model = models.names()[0]
+    label = models.first_label(model)
+    settings = runs.run_settings(model=model, label=label, guidance=GUIDANCE, **DEFAULTS)
+    runs.compute(settings)
+
+
+# -- layout and wiring -------------------------------------------------------------------------
+
+
+def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
+    """Lay the tab out inside the current context, and connect it.
+
+    Returns a function (event, name of a pair) that lets an event elsewhere open this tab with it.
+    """
+    scene, download = RunData(scene=SCENE), Download()
+    place = gr.Number(visible=False)  # the slider's t, sent along with an event
+    prose("reverse_lead", elem_classes="lead")
+    with gr.Row(elem_classes="stage"):
+        with gr.Column(scale=3, min_width=320):
+            progress = Progress(elem_id="reverse-progress", elem_classes="slot")
+            lesson = gr.Markdown(
+                visible=False,
+                elem_id="reverse-lesson",
+                elem_classes="lesson",
+                latex_delimiters=DELIMITERS,
+            )
+            Walk(scene=SCENE, elem_id="reverse-walk")
+            lanes = gr.CheckboxGroup(
+                [(title, key) for key, title in PLAIN.items()],
+                value=SHOWN,
+                label="Lanes",
+                info="What is drawn large above and as a strip below; z and the mean without it, "
+                "where noise is added.",
+                elem_id="reverse-lanes-shown",
+            )
+            Lanes(scene=SCENE, elem_id="reverse-lanes")
+        with gr.Column(scale=1, min_width=280, elem_classes="settings"):
+            with gr.Row():
+                run = gr.Button("Run", variant="primary", elem_id="reverse-run", min_width=60)
+                stop = gr.Button("Stop", elem_id="reverse-stop", min_width=60)
+            again = gr.Button("New noise (another seed)", elem_id="reverse-again", size="sm")
+            controls = Controls.build(session, tab.select)
+    Steps(scene=SCENE, elem_id="reverse-time", elem_classes=["stuck", "wide"])
+    prose("reverse_notice")
+    with gr.Row():
+        saves = {
+            form: gr.Button(title, size="sm")
+            for form, title in {
+                "GIF": "This run (GIF)", "WEBP": "This run (WebP)", "PNG": "Strip (PNG)",
+                "CSV": "All numbers (CSV)",
+            }.items()
+        }  # fmt: skip
+
+    with gr.Column(elem_classes="section"):
+        prose("reverse_curves")
+        with gr.Row():
+            with gr.Column(min_width=320):
+                spread = Chart(scene=SCENE, elem_id="reverse-spread")
+            with gr.Column(min_width=320):
+                factors = Chart(scene=SCENE, elem_id="reverse-factors")
+
+    with gr.Row(elem_classes="section"):
+        with gr.Column(scale=2, min_width=300):
+            prose("reverse_branch")
+            here = gr.Button("Branch at this step", variant="primary", elem_id="branch-here")
+            along = gr.Button("Branch along the whole run", elem_id="branch-along")
+        with gr.Column(scale=3, min_width=320):
+            branching = Progress(elem_id="branch-progress", elem_classes="slot")
+            fan = Sheet(elem_id="fan")
+
+    with gr.Row(elem_classes="section"):
+        with gr.Column(scale=2, min_width=300):
+            prose("reverse_many")
+            count = gr.Radio(
+                COUNTS, value=COUNTS[1], label="Samples",
+                info="With the settings above, and the seeds that follow.",
+            )  # fmt: skip
+            which = gr.Radio([ONE_LABEL, EACH_LABEL], value=ONE_LABEL, label="Of what")
+            draw = gr.Button("Draw samples", variant="primary", elem_id="draw-many")
+        with gr.Column(scale=3, min_width=320):
+            drawing = Progress(elem_id="many-progress", elem_classes="slot")
+            samples = Sheet(elem_id="many")
+
+    with gr.Column(elem_classes="section"):
+        prose("reverse_samplers")
+
+    sides = [*controls.a.inputs, *controls.b.inputs]
+    controls.compare.input(choose_pair, controls.compare, [*sides, controls.asked], **QUICK)
+    controls.model.input(
+        choose_model,
+        controls.model,
+        [controls.label, controls.from_step, controls.asked],
+        **QUICK,
+    )
+    again.click(new_seed, outputs=controls.seed, **QUICK)
+    running = gr.on(
+        [tab.select, run.click, *controls.touched],
+        show,
+        [session.runs, *controls.inputs],
+        [progress, scene, spread, factors, lesson, session.runs],
+        trigger_mode="always_last",
+        show_progress="minimal",
+        show_progress_on=progress,
+        **NETWORK,
+    )
+    running.failure(lambda: None, outputs=progress, **QUICK)
+    stop.click(lambda: None, outputs=progress, cancels=running, **QUICK)
+    lanes.input(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
+
+    work = {"show_progress": "minimal", **NETWORK}
+    for event, handler, inputs, outputs, js in (
+        (here.click, branch, [place, session.runs], [branching, fan], PLACE_JS),
+        (along.click, branch_along, [session.runs], [branching, fan], None),
+        (draw.click, many, [count, which, session.runs], [drawing, samples], None),
+    ):
+        event(handler, inputs, outputs, js=js, show_progress_on=outputs[0], **work).failure(
+            lambda: None, outputs=outputs[0], **QUICK
+        )
+    samples.picked(choose_sample, outputs=[controls.seed, controls.label], **QUICK)
+    for form, button in saves.items():
+        button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
+    gr.api(sample, api_name="sample", **{k: v for k, v in NETWORK.items() if k != "api_visibility"})
+
+    def opens(event: Any, pair: str) -> None:
+        """Let `event` come here and show that pair."""
+        event(
+            lambda: [gr.Tabs(selected=SCENE), pair, *choose_pair(pair)],
+            outputs=[tabs, controls.compare, *sides, controls.asked],
+            **QUICK,
+        )
+
+    return opens
