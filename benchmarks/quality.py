@@ -28,9 +28,10 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -43,7 +44,7 @@ from model.checkpoint import Checkpoint, load_checkpoint
 from model.data import ImageData, load_data
 from model.data_cache import cache_folder
 from model.files import write_whole
-from model.sampler import ddim, standard_noise
+from model.sampler import Step, ddim, ddpm, noise_like
 
 BATCH = 100  # samples at once
 CLASSIFIER_SEED = 0  # not an option: figures of two runs share their classifier
@@ -101,6 +102,11 @@ class Judge:
         # Where the network learnt mirrored images, a copy may be a mirrored one.
         self.references = torch.cat([self.x, self.x.flip(3)]) if flip else self.x
 
+    def some(self, n: int, seed: int) -> tuple[Tensor, Tensor]:
+        """n training images at random and their labels; all of them if there are fewer."""
+        chosen = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(seed))[:n]
+        return self.x[chosen], self.labels[chosen]
+
     def frechet(self, x: Tensor) -> float:
         return metrics.frechet_distance(metrics.features(self.classifier, x), self.test_features)
 
@@ -150,17 +156,32 @@ def classifier(train: ImageData, flip: bool) -> tuple[metrics.ReferenceClassifie
 
 
 @torch.inference_mode()
-def sample(checkpoint: Checkpoint, labels: Tensor, steps: int, guidance: float, seed: int):
-    """DDIM samples (N, C, H, W) of labels (N,), in [−1, 1] in the 256 levels of a stored image."""
+def sample(
+    checkpoint: Checkpoint,
+    labels: Tensor,
+    steps: int,
+    guidance: float,
+    seed: int,
+    sampler: Callable[..., Iterator[Step]] = ddim,
+    **how: Any,
+) -> Tensor:
+    """Samples (N, C, H, W) of labels (N,), in [−1, 1] in the 256 levels of a stored image.
+
+    `how` is what else `sampler` is told. The noise that `ddpm` adds is of a generator an image.
+    """
     device = next(checkpoint.net.parameters()).device
     timesteps = checkpoint.schedule.timesteps(steps)
     done = []
     for start in range(0, len(labels), BATCH):
         label = labels[start : start + BATCH]
         seeds = range(seed + start, seed + start + len(label))
-        x = standard_noise(checkpoint.shape, seeds).to(device)
+        generators = [torch.Generator().manual_seed(one) for one in seeds]
+        # As `standard_noise`, and what is drawn on the way follows: begun twice, they would equal.
+        x = noise_like(torch.empty(len(label), *checkpoint.shape, device=device), generators)
         denoiser = checkpoint.denoiser(label=label.to(device), guidance=guidance)
-        for step in ddim(denoiser, checkpoint.schedule, x, timesteps):
+        if sampler is ddpm:
+            how["generators"] = generators
+        for step in sampler(denoiser, checkpoint.schedule, x, timesteps, **how):
             x = step.x_next
         done.append(((x.clamp(-1, 1) + 1) * 127.5).round().cpu() / 127.5 - 1)
         say(f"{steps} steps, guidance {guidance:g}: {start + len(label):,} of {len(labels):,}")
@@ -169,9 +190,8 @@ def sample(checkpoint: Checkpoint, labels: Tensor, steps: int, guidance: float, 
 
 def measure(options: argparse.Namespace, checkpoint: Checkpoint, judge: Judge) -> Iterator[Row]:
     """The rows of the table, real images first."""
-    n = min(options.samples, len(judge.x))
-    chosen = torch.randperm(len(judge.x), generator=torch.Generator().manual_seed(options.seed))[:n]
-    real, labels = judge.x[chosen], judge.labels[chosen]
+    real, labels = judge.some(options.samples, options.seed)
+    n = len(real)
     # It has seen the training images and they are their own nearest: only their spread counts.
     yield Row(f"{n:,} training images", frechet=judge.frechet(real))
     yield Row(
