@@ -61,7 +61,7 @@ def sheet(settings: RunSettings, found: Sequence[tuple[int, Tensor]]) -> dict[st
                 ],
             }
         )
-    return {"rows": rows}
+    return {"rows": rows, "columns": BRANCHES + 1}
 
 
 def spread(endings: Tensor) -> float:

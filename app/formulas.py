@@ -195,3 +195,24 @@ def _dpm_solver(now: Tensor, then: Tensor, before: str) -> Formula:
         {"x": of_x, "term": of_data},
         derived=data,
     )
+
+
+def plain_difference() -> Formula:
+    """All of the predicted noise taken away as it is: the picture "plain"."""
+    plain = _picture("plain", "x_t − ε_θ", "all the predicted noise taken away, unscaled", "belief")
+    return Formula("x_t − ε_θ", [[plain, _text("=")], [X_T], [_text("−"), EPS]], {})
+
+
+def scaled_difference(schedule: NoiseSchedule, t: Tensor) -> Formula:
+    """All of it taken away to scale, which is x̂_0 (Ho et al. 2020, eq. 15), at t, (N,)."""
+    outer = _factor("outer", "1/√ᾱ_t", "brings what is left of the image back to its full size")
+    inner = _factor("inner", "√(1−ᾱ_t)", "how much noise there is in x_t", "belief")
+    return Formula(
+        "x̂_0 = 1/√ᾱ_t · ( x_t − √(1−ᾱ_t) · ε_θ )",
+        [
+            [X0, _text("=")],
+            [outer, _text("·"), _text("("), X_T, _text("−")],
+            [inner, _text("·"), EPS, _text(")")],
+        ],
+        {"outer": schedule.signal[t].reciprocal(), "inner": schedule.noise[t]},
+    )

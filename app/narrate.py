@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.run_scene import progress_payload
 from app.runs import Run, RunSettings, record, timesteps_of
@@ -46,3 +46,15 @@ def finished(steps: Iterator[Step]) -> Generator[Step, None, Step]:
     for step in steps:
         yield step
     return step
+
+
+class Told(Generic[R]):
+    """Iterates over a generator, and keeps what it returns as `result`."""
+
+    result: R
+
+    def __init__(self, generator: Generator[Any, None, R]) -> None:
+        self._generator = generator
+
+    def __iter__(self) -> Iterator[Any]:
+        self.result = yield from self._generator

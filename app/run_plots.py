@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.plots import HALF_CELL, MARGIN, layout_of
 from app.runs import Run
+from app.subtract import Look, rms
 
 NAMES = {  # factors of a formula → what the legend calls them
     "outer": "1/√α<sub>t</sub>",
@@ -31,9 +32,9 @@ def spread_figure(runs: Sequence[Run]) -> dict[str, Any]:
     data = []
     for run, dash, prefix in _each(runs):
         data += [
-            _trace(run, prefix + "std of x<sub>t</sub>", run.std_x, "--ink", dash),
-            _trace(run, prefix + "std of ε<sub>θ</sub>", run.std_eps, "--belief", dash),
-            _trace(run, prefix + "x̂<sub>0</sub> to the end", run.distance, "--signal", dash),
+            _line(prefix + "std of x<sub>t</sub>", run.t, run.std_x, "--ink", dash),
+            _line(prefix + "std of ε<sub>θ</sub>", run.t, run.std_eps, "--belief", dash),
+            _line(prefix + "x̂<sub>0</sub> to the end", run.t, run.distance, "--signal", dash),
         ]
     return _figure("spread of x<sub>t</sub> and ε<sub>θ</sub>, and what x̂<sub>0</sub> lacks", data)
 
@@ -44,8 +45,32 @@ def factors_figure(runs: Sequence[Run]) -> dict[str, Any]:
     for run, dash, prefix in _each(runs):
         for name, values in run.formula.factors.items():
             title = NAMES.get(name) or TERMS[run.settings.sampler]
-            data.append(_trace(run, prefix + title, values, COLOURS[name], dash))
+            data.append(_line(prefix + title, run.t, values, COLOURS[name], dash))
     return _figure("coefficients of the equation", data)
+
+
+def removed_figure(look: Look) -> dict[str, Any]:
+    """How large the pictures of the Subtract-all tab are, either way."""
+    data = [
+        _line("std of x<sub>t</sub>", look.t, look.x.std((1, 2, 3)), "--ink"),
+        _line("std of x<sub>t</sub> − ε<sub>θ</sub>", look.t, look.plain.std((1, 2, 3)), "--noise"),
+        _line("std of x̂<sub>0</sub>", look.t, look.prediction.x0.std((1, 2, 3)), "--belief"),
+    ]
+    return _figure("spread of input and result", data)
+
+
+def error_figure(look: Look, eps: Tensor) -> dict[str, Any]:
+    """How wrong the network is about a known noise and picture, over t."""
+    data = [
+        _line("ε<sub>θ</sub> − ε", look.t, rms(look.prediction.eps - eps), "--noise"),
+        _line(
+            "x̂<sub>0</sub> − x<sub>0</sub>",
+            look.t,
+            rms(look.prediction.x0 - look.final),
+            "--belief",
+        ),
+    ]
+    return _figure("error of the prediction (rms)", data)
 
 
 def _each(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
@@ -54,13 +79,15 @@ def _each(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
     ]
 
 
-def _trace(run: Run, name: str, values: Tensor, colour: str, dash: str) -> dict[str, Any]:
+def _line(
+    name: str, t: Sequence[int], values: Tensor, colour: str, dash: str = "solid"
+) -> dict[str, Any]:
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(run.t) <= 50 else "lines",
+        "mode": "lines+markers" if len(t) <= 50 else "lines",
         "marker": {"size": 4},
         "name": name,
-        "x": run.t,
+        "x": list(t),
         "y": values.tolist(),
         "line": {"color": colour, "dash": dash, "width": 2.5},
         "hovertemplate": "%{y:.4g}<extra>%{fullData.name}</extra>",

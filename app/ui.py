@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from app import theme
 from app.components import RUNTIME, Header
 from app.session import Session
 from app.settings import current
-from app.tabs import forward, reverse, schedules
+from app.tabs import forward, reverse, schedules, subtract
 
 HOUR = 3600
 
@@ -27,11 +28,19 @@ def build() -> gr.Blocks:
             with gr.Tab("Schedules", id="schedules") as tab:
                 schedules.build(session, tab)
             with gr.Tab("Reverse", id="reverse") as tab:
-                try:
-                    reverse.build(session, tab, tabs)
-                except ValueError as error:  # no model that can be used: the rest works
-                    gr.Markdown(str(error))
+                opens = _or_say_why(lambda tab=tab: reverse.build(session, tab, tabs))
+            with gr.Tab("Subtract all", id="subtract") as tab:
+                _or_say_why(lambda tab=tab: subtract.build(session, tab, opens))
     return page
+
+
+def _or_say_why(build_tab: Callable[[], Any]) -> Any:
+    """A tab that needs a model, or in its place why there is none: the rest of the page works."""
+    try:
+        return build_tab()
+    except ValueError as error:
+        gr.Markdown(str(error))
+        return None
 
 
 def warm_up() -> None:

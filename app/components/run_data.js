@@ -11,10 +11,8 @@ function decode(payload) {
     ...run,
     lanes: each(run.lanes, bytes),
     final: bytes(run.final),
-    factors: each(run.equation.factors, float32),
-    stdX: float32(run.stdX),
-    stdEps: float32(run.stdEps),
-    distance: float32(run.distance),
+    equations: run.equations.map(equation => ({ ...equation, factors: each(equation.factors, float32) })),
+    measures: each(run.measures, ({ text, values }) => ({ text, values: float32(values) })),
   }));
   const times = [...new Set(runs.flatMap(run => run.kept.map(index => run.t[index])))].sort((a, b) => b - a);
   for (const run of runs) {

@@ -8,18 +8,12 @@ function cell({ image, caption, hint = '', role = '', key = null }) {
   return button;
 }
 
-// As many to a row as there are, down to a width at which one still sees something.
-function cells(pictures) {
-  const node = make('div', { className: 'cells' }, ...pictures.map(cell));
-  node.style.setProperty('--columns', props.value.columns ?? pictures.length);
-  return node;
-}
-
 function draw() {
   const rows = props.value?.rows ?? [];
+  root.style.setProperty('--columns', props.value?.columns ?? 8);
   root.replaceChildren(...rows.map(row => make('section', {},
     row.title ? make('h4', {}, symbol(row.title), row.note ? make('small', {}, symbol(row.note)) : null) : null,
-    cells(row.pictures))));
+    make('div', { className: 'cells' }, ...row.pictures.map(cell)))));
 }
 
 watch('value', draw);

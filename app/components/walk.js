@@ -45,42 +45,45 @@ function build(run) {
     return written.node;
   };
 
-  const measured = {
-    x: step => `std ${decimal(run.stdX[step])}`,
-    eps: step => `std ${decimal(run.stdEps[step])}`,
-    x0: step => `${decimal(run.distance[step])} to go`,
+  const measured = key => {
+    const measure = run.measures[key];
+    if (!measure) return null;
+    return number('small', 'measured', step => measure.text.replace('#', decimal(measure.values[step])));
   };
-  const figures = here.lanesOf(run).map(({ key, symbol: sign, title, role }) =>
+  const shown = here.lanesOf(run);
+  const figures = shown.map(({ key, symbol: sign, title, role }) =>
     make('figure', { className: role, title },
       painter(key).canvas(`${sign}: ${title}`),
       make('figcaption', {}, symbol(sign), make('small', {}, title),
-        measured[key] ? number('small', 'measured', measured[key]) : null)));
-  const end = make('img', { src: framed(run.final, 0, run).toDataURL(), alt: 'the image at the end of the run' });
-  figures.push(make('figure', { className: 'signal end', title: 'the end of this run' }, end,
-    make('figcaption', {}, symbol('x_0'), make('small', {}, 'the end of this run'))));
+        measured(key))));
+  const end = make('img', { src: framed(run.final, 0, run).toDataURL(), alt: `x_0: ${run.end}` });
+  figures.push(make('figure', { className: 'signal end', title: run.end }, end,
+    make('figcaption', {}, symbol('x_0'), make('small', {}, run.end))));
 
-  const token = part => {
+  const token = factors => part => {
     if (part.text !== undefined) return make('span', { className: 'operator' }, part.text);
     if (part.picture !== undefined) {
       return make('figure', { className: part.role, title: part.hint, tabIndex: 0 },
         painter(part.picture).canvas(`${part.symbol}: ${part.hint}`),
         make('figcaption', {}, symbol(part.symbol)));
     }
-    const value = number('b', '', step => decimal(run.factors[part.factor][step], 4));
+    const value = number('b', '', step => decimal(factors[part.factor][step], 4));
     const node = make('span', { className: `factor ${part.role}`, title: `${part.symbol}: ${part.hint}` },
       value, make('small', {}, symbol(part.symbol)));
     node.dataset.factor = part.factor;
     return node;
   };
-  const groups = run.equation.groups.map(group => make('div', {}, ...group.map(token)));
-  const from = number('b', '', step => `t = ${run.t[step]} → ${run.tNext[step]}`);
+  const equation = ({ text, groups, factors }) => [
+    make('p', { className: 'text' }, symbol(text)),
+    make('div', { className: 'terms' }, ...groups.map(group => make('div', {}, ...group.map(token(factors))))),
+  ];
+  const equations = run.equations.filter(({ lane }) => !lane || shown.some(({ key }) => key === lane));
+  const from = number('b', '', step => (run.tNext[step] === undefined ? '' : `t = ${run.t[step]} → ${run.tNext[step]}`));
   const which = number('span', 'muted', step => `step ${step + 1} of ${run.steps}`);
   const node = make('section', { className: 'panel' },
-    make('h3', {}, sampleLine(run), make('span', {}, run.title)),
+    make('h3', {}, sampleLine(run), make('span', {}, run.title), from, which),
     make('div', { className: 'figures' }, ...figures),
-    make('div', { className: 'equation' },
-      make('p', {}, make('span', { className: 'text' }, symbol(run.equation.text)), from, which),
-      make('div', { className: 'terms' }, ...groups)));
+    make('div', { className: 'equation' }, ...equations.flatMap(equation)));
   return { run, node, numbers, painters: Object.values(painters) };
 }
 

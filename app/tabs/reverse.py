@@ -11,7 +11,7 @@ from app import fans, models, run_exports, runs
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.events import EXPORT, NETWORK, QUICK
 from app.forms import LARGEST_SEED, check_choice, check_integer, new_seed, says_what_is_wrong, sent
-from app.narrate import finished, narrated, recorded
+from app.narrate import Told, finished, narrated, recorded
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import data_url, to_image
 from app.prose import DELIMITERS, prose, text
@@ -40,7 +40,7 @@ def show(shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
     found = []
     for letter, settings in zip("AB", wanted, strict=False):
         title = f"{letter} · {settings.title}" if len(wanted) > 1 else settings.title
-        for value in (told := _Result(recorded(settings, title))):
+        for value in (told := Told(recorded(settings, title))):
             yield (value, *[gr.skip()] * 5)
         found.append(told.result)
     lesson = text(PAIRS[inputs[8]].lesson) if inputs[8] in PAIRS else ""
@@ -52,16 +52,6 @@ def show(shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
         gr.update(value=lesson, visible=bool(lesson)),
         wanted,
     )
-
-
-class _Result:
-    """Iterates over a generator and keeps what it returns."""
-
-    def __init__(self, generator: Generator) -> None:
-        self.generator, self.result = generator, None
-
-    def __iter__(self) -> Generator:
-        self.result = yield from self.generator
 
 
 def shown_runs(shown: tuple[RunSettings, ...]) -> Sequence[RunSettings]:
@@ -88,7 +78,7 @@ def _fan(settings: RunSettings, steps: Sequence[int]) -> Generator[tuple, None, 
     found = []
     for index in steps:
         walk, t, count = fans.start(settings, index)
-        for value in (told := _Result(narrated(finished(walk), f"branches from t = {t}", count))):
+        for value in (told := Told(narrated(finished(walk), f"branches from t = {t}", count))):
             yield value, gr.skip()
         found.append((t, told.result.x_next))
     yield None, fans.sheet(settings, found)
@@ -111,7 +101,7 @@ def many(count: Any, which: Any, shown: tuple) -> Generator[tuple, None, None]:
     walk = runs.walk(settings, seeds, labels)
     title = f"{len(seeds)} samples · {settings.title}"
     steps = len(runs.timesteps_of(settings)) - 1
-    for value in (told := _Result(narrated(finished(walk), title, steps))):
+    for value in (told := Told(narrated(finished(walk), title, steps))):
         yield value, gr.skip()
     pictures = [
         {
