@@ -36,7 +36,6 @@ MOST_STEPS = 1000
 MOST_GUIDANCE = 20
 # The pictures that travel to the browser for one run: of 1000 large steps only some are kept.
 MOST_BYTES = 3_000_000
-LANES = ("x", "eps", "x0", "mean", "z", "term")
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ class RunSettings:
             parts.append(f"{self.family}{T}, {'matched' if self.matched else 'naive'}")
         if not self.clip:
             parts.append("not clipped")
+        if self.from_step is not None:
+            parts.append(f"from t = {self.from_step}")
         return " · ".join(parts)
 
 
@@ -115,6 +116,8 @@ def run_settings(
     check_choice(family, "The schedule", SCHEDULES)
     eta = check_number(eta, "η", 0, 1)
     T = None if family == TRAINED or T is None else check_integer(T, "T", 1, current().max_T)
+    if family == CUSTOM:
+        NoiseSchedule.from_points(points, T=1)  # raises for what are no points
     settings = RunSettings(
         model=model,
         label=label,
@@ -240,7 +243,8 @@ class Run:
     kept: list[int]  # indices of steps, with the first and the last
     x: Tensor  # (kept, C, H, W) float32: x_t of the kept steps
     final: Tensor  # (C, H, W)
-    lanes: dict[str, np.ndarray]  # of LANES and "next": uint8 (kept, H, W, C)
+    # "x", "eps", "x0", "next", where noise is added "mean" and "z", and the formula's "term":
+    lanes: dict[str, np.ndarray]  # uint8 (kept, H, W, C) each
     formula: Formula
     std_x: Tensor  # (N,) standard deviation of x_t's pixels
     std_eps: Tensor  # (N,) of ε_θ's
@@ -261,15 +265,16 @@ def record(settings: RunSettings) -> Generator[Step, None, Run]:
         return known
     checkpoint, grid = models.load(settings.model), timesteps_of(settings)
     steps, pixels = len(grid) - 1, int(np.prod(checkpoint.shape))
-    most = max(2, MOST_BYTES // (pixels * (len(LANES) if settings.adds_noise else 4)))
-    kept = sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, most))})
     rule = formula(settings.sampler, schedule_of(settings), grid, settings.variance, settings.eta)
+    lanes = 4 + 2 * settings.adds_noise + (rule.derived is not None)  # as many as _lanes gives
+    most = max(2, MOST_BYTES // (pixels * lanes))
+    kept = sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, most))})
     wanted, tensors, beliefs, numbers = set(kept), {}, [], []
     for step in walk(settings, [settings.seed]):
         beliefs.append(step.prediction.x0[0])
         numbers.append((step.x.std().item(), step.prediction.eps.std().item()))
         if step.index in wanted:
-            for lane, tensor in _lanes(step, rule).items():
+            for lane, tensor in _lanes(step, rule, settings.adds_noise).items():
                 tensors.setdefault(lane, []).append(tensor[0])
         yield step
     final = step.x_next[0]
@@ -285,10 +290,10 @@ def record(settings: RunSettings) -> Generator[Step, None, Run]:
     return run
 
 
-def _lanes(step: Step, rule: Formula) -> dict[str, Tensor]:
+def _lanes(step: Step, rule: Formula, adds_noise: bool) -> dict[str, Tensor]:
     """The pictures of one step, (1, C, H, W) each."""
     lanes = {"x": step.x, "eps": step.prediction.eps, "x0": step.prediction.x0}
-    if rule.sigma.any():
+    if adds_noise:  # z stands in the equation of a last step too, which adds none
         lanes["mean"] = step.mean
         lanes["z"] = torch.zeros_like(step.x) if step.z is None else step.z
     if rule.derived:
