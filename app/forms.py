@@ -93,5 +93,6 @@ def _told_to_the_page() -> Iterator[None]:
 
 def _shown(value: Any) -> str:
     """A short repr: the value goes back to the one who sent it, but not at any length."""
-    text = f"{value:,}" if isinstance(value, int) else repr(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    text = f"{value:,}" if whole else repr(value)
     return text if len(text) <= 40 else text[:37] + "…"

@@ -80,6 +80,42 @@ def test_a_value_error_becomes_a_sentence_in_the_page():
         handler(0)
 
 
+def test_a_truth_value_is_called_by_its_name():
+    with pytest.raises(ValueError, match="got True"):
+        check_integer(True, "T", 1, 10)
+
+
+def test_a_generator_says_what_is_wrong_where_it_comes_to_it():
+    ended = []
+
+    @says_what_is_wrong
+    def handler(value):
+        try:
+            yield "begun"
+            yield check_integer(value, "T", 1, 10)
+        finally:
+            ended.append(value)
+
+    assert list(handler(3)) == ["begun", 3]
+    steps = handler(0)
+    assert next(steps) == "begun"
+    with pytest.raises(gr.Error, match=r"^'T must be a whole number from 1 to 10, got 0\.'$"):
+        next(steps)
+    given_up = handler(5)
+    next(given_up)
+    given_up.close()
+    assert ended == [3, 0, 5]
+
+
+def test_other_errors_are_not_the_persons():
+    @says_what_is_wrong
+    def handler():
+        yield 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        list(handler())
+
+
 def test_what_a_view_sends_may_be_anything():
     class Event:
         def __init__(self, data):
