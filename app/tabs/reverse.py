@@ -191,7 +191,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
             Walk(scene=SCENE, elem_id="reverse-walk")
             lanes = gr.CheckboxGroup(
                 [(title, key) for key, title in PLAIN.items()],
-                value=SHOWN,
+                value=list(SHOWN),
                 label="Lanes",
                 info="What is drawn large above and as a strip below; z and the mean without it, "
                 "where noise is added.",
@@ -290,6 +290,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         event(
             lambda: [gr.Tabs(selected=SCENE), pair, *choose_pair(pair)],
             outputs=[tabs, controls.compare, *sides, controls.asked],
+            js="() => { window.scrollTo(0, 0); return []; }",
             **QUICK,
         )
 
