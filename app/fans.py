@@ -18,9 +18,7 @@ PLACES = 5  # of a fan along the whole run
 
 def step_at(settings: RunSettings, t: int) -> int:
     """Which of the run's kept steps is under way at t, as an index into `Run.kept`."""
-    run = compute(settings)
-    begun = [i for i, index in enumerate(run.kept) if run.t[index] >= t]
-    return begun[-1] if begun else 0
+    return compute(settings).place_at(t)
 
 
 def steps_along(settings: RunSettings) -> list[int]:

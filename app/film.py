@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
+from app.gallery import file_of
 from app.pictures import png_bytes
 
 FRAME_MS = 80
 HOLD_MS = 1200  # the first and the last frame stay a while
 INK, PAPER = (23, 27, 34), (255, 255, 255)
 CELL, GAP, LEFT, LINE = 96, 4, 150, 26  # of a strip, in pixels
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib: Pillow's own font has no Greek and no hats."""
+    path = file_of("matplotlib", "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(str(path), 14)
+
 
 Moment = tuple[list[Image.Image], list[str]]  # pictures side by side, and a caption for each
 Row = tuple[str, list[Image.Image], list[str]]  # a title, its pictures, and a caption for each
@@ -35,7 +45,7 @@ def strip_png(rows: Sequence[Row]) -> bytes:
     """Rows of pictures as one sheet: pixels stay pixels."""
     width = LEFT + max(len(pictures) for _, pictures, _ in rows) * (CELL + GAP)
     sheet = Image.new("RGB", (width, len(rows) * (CELL + GAP + LINE)), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    draw, font = ImageDraw.Draw(sheet), _font()
     for row, (title, pictures, captions) in enumerate(rows):
         top = row * (CELL + GAP + LINE)
         draw.text((4, top + CELL // 2 - 8), title, fill=INK, font=font)
@@ -65,7 +75,7 @@ def _sheet(
     pictures: Sequence[Image.Image], captions: Sequence[str], palette: Image.Image | None
 ) -> Image.Image:
     """One frame: the pictures enlarged side by side, each with its caption."""
-    cell, gap, line, font = 192, 8, 44, ImageFont.load_default(15)
+    cell, gap, line, font = 192, 8, 44, _font()
     size = (gap + len(pictures) * (cell + gap), gap + cell + line)
     if palette is None:
         sheet, ink = Image.new("RGB", size, PAPER), INK

@@ -85,7 +85,8 @@ def _load(key: str) -> Image.Image:
 # for sklearn.datasets and 0.25 s for matplotlib, and every visitor's first page needs these.
 
 
-def _file_of(package: str, *path: str) -> Path:
+def file_of(package: str, *path: str) -> Path:
+    """A file that ships inside a package."""
     [folder] = importlib.util.find_spec(package).submodule_search_locations
     return Path(folder).joinpath(*path)
 
@@ -96,17 +97,17 @@ def _photo(path: Path) -> Image.Image:
 
 
 def _portrait() -> Image.Image:
-    return _photo(_file_of("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
+    return _photo(file_of("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
 
 
 def _photograph(key: str) -> Image.Image:
-    return _photo(_file_of("sklearn", "datasets", "images", f"{key}.jpg"))
+    return _photo(file_of("sklearn", "datasets", "images", f"{key}.jpg"))
 
 
 @lru_cache
 def _digits() -> np.ndarray:
     """All 1,797 digits, (1797, 8, 8) in 0 … 16; a line of the file is 64 pixels and the class."""
-    with gzip.open(_file_of("sklearn", "datasets", "data", "digits.csv.gz"), "rt") as file:
+    with gzip.open(file_of("sklearn", "datasets", "data", "digits.csv.gz"), "rt") as file:
         return np.loadtxt(file, delimiter=",")[:, :64].reshape(-1, 8, 8)
 
 

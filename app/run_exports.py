@@ -10,19 +10,20 @@ import numpy as np
 from PIL import Image
 
 from app import film
-from app.run_scene import SHOWN
+from app.run_scene import PLAIN, SHOWN
 from app.runs import Run
 
 FRAMES = 60
 CELLS = 11
-SYMBOLS = {"x": "x_t", "eps": "ε_θ", "x0": "x̂_0"}  # in a font that every machine has
 
 
 def export(runs: Sequence[Run], form: str) -> bytes:
     """`form`: GIF or WEBP for a film of all runs in step, PNG for a strip, CSV for numbers."""
     match form:
         case "PNG":
-            return film.strip_png([row for run in runs for row in _rows(run)])
+            return film.strip_png(
+                [row for run, letter in _each(runs) for row in _rows(run, letter)]
+            )
         case "CSV":
             return table(runs)
         case _:
@@ -48,35 +49,44 @@ def table(runs: Sequence[Run]) -> bytes:
     return buffer.getvalue().encode("utf-8")
 
 
+def _each(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """The runs, and with what their captions begin: A or B, where there are two."""
+    return [(run, f"{'AB'[i]}: " if len(runs) > 1 else "") for i, run in enumerate(runs)]
+
+
 def _picture(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels.squeeze()).convert("RGB")
 
 
 def _moments(runs: Sequence[Run]) -> list[film.Moment]:
-    """x_t and x̂_0 of each run, from noise to the final image."""
-    longest = max(len(run.kept) for run in runs)
-    frames = min(FRAMES, longest)
+    """x_t and x̂_0 of each run, from noise to the final image; two runs go in step with t."""
+    longest = max(runs, key=lambda run: len(run.kept))
+    last = len(longest.kept) - 1
+    frames = min(FRAMES, last + 1)
     moments = []
     for i in range(frames):
+        t = longest.t[longest.kept[round(i / max(1, frames - 1) * last)]]
         pictures, captions = [], []
-        for run in runs:
-            place = round(i / max(1, frames - 1) * (len(run.kept) - 1))
-            for lane, symbol in (("x", "x_t"), ("x0", "prediction of x_0")):
+        for run, letter in _each(runs):
+            place = run.place_at(t)
+            for lane in ("x", "x0"):
                 pictures.append(_picture(run.lanes[lane][place]))
-                captions.append(f"{symbol}\nt = {run.t[run.kept[place]]}")
+                captions.append(f"{letter}{PLAIN[lane]}\nt = {run.t[run.kept[place]]}")
         moments.append((pictures, captions))
-    last = [_picture(run.lanes["next"][-1]) for run in runs for _ in range(2)]
-    moments.append((last, ["the end\nt = 0"] * len(last)))
+    ends = [(_picture(run.lanes["next"][-1]), letter) for run, letter in _each(runs)]
+    pictures = [picture for picture, _ in ends for _ in range(2)]
+    captions = [f"{letter}the end\nt = 0" for _, letter in ends for _ in range(2)]
+    moments.append((pictures, captions))
     return moments
 
 
-def _rows(run: Run) -> list[film.Row]:
+def _rows(run: Run, letter: str) -> list[film.Row]:
     """The lanes that are on show at first, at eleven moments."""
     last = len(run.kept) - 1
     cells = min(CELLS, last + 1)
     places = [round(i / max(1, cells - 1) * last) for i in range(cells)]
     times = [f"t = {run.t[run.kept[place]]}" for place in places]
     return [
-        (SYMBOLS[lane], [_picture(run.lanes[lane][place]) for place in places], times)
+        (letter + PLAIN[lane], [_picture(run.lanes[lane][place]) for place in places], times)
         for lane in SHOWN
     ]

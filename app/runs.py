@@ -250,6 +250,10 @@ class Run:
     std_eps: Tensor  # (N,) of ε_θ's
     distance: Tensor  # (N,) root mean square of x̂_0 − the final image
 
+    def place_at(self, t: int) -> int:
+        """Which of the kept steps is under way at t, as an index into `kept`."""
+        return max(0, sum(self.t[index] >= t for index in self.kept) - 1)
+
     @property
     def nbytes(self) -> int:
         return self.x.nbytes + sum(lane.nbytes for lane in self.lanes.values())

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from app import film, run_exports, runs
+from app.run_scene import PLAIN
 
 
 def settings_of(**changes):
@@ -54,6 +55,24 @@ def test_a_film_of_two_runs_shows_both_and_ends_with_both(pair):
     for column, run in ((0, pair[0]), (1, pair[0]), (2, pair[1]), (3, pair[1])):
         end = run.lanes["next"][-1].astype(int)
         assert np.abs(cell(frames[-1], column) - end).max() <= 12
+
+
+def test_two_runs_of_a_film_go_in_step_with_t(monkeypatch, pair):
+    filmed = []
+    monkeypatch.setattr(film, "animation", lambda moments, form: filmed.append(moments))
+    quadratic = runs.compute(settings_of(spacing="quadratic", steps=4))
+    run_exports.export([pair[0], quadratic], "GIF")
+    shown = [[int(c.rsplit(" ", 1)[1]) for c in captions[::2]] for _, captions in filmed[0]]
+    assert [ours for ours, _ in shown] == [*pair[0].t, 0]
+    for t, other in shown[:-1]:  # the step that is under way at that t, as in the page
+        assert other == min(begun for begun in quadratic.t if begun >= t)
+    assert filmed[0][0][1][::2] == ["A: xₜ, seen\nt = 1000", "B: xₜ, seen\nt = 1000"]
+
+
+@pytest.mark.parametrize("symbol", sorted(set("".join(PLAIN.values())) - {" "}))
+def test_the_font_of_files_has_every_symbol(symbol):
+    font = film._font()
+    assert bytes(font.getmask(symbol)) != bytes(font.getmask("\uffff"))
 
 
 def test_a_film_of_a_long_run_stays_short():
