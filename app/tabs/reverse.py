@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -10,7 +12,15 @@ import gradio as gr
 from app import fans, models, run_exports, runs
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.events import EXPORT, NETWORK, QUICK
-from app.forms import LARGEST_SEED, check_choice, check_integer, new_seed, says_what_is_wrong, sent
+from app.forms import (
+    LARGEST_SEED,
+    check_choice,
+    check_integer,
+    check_number,
+    new_seed,
+    says_what_is_wrong,
+    sent,
+)
 from app.narrate import Told, finished, narrated, recorded
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import data_url, to_image
@@ -85,15 +95,17 @@ def _fan(settings: RunSettings, steps: Sequence[int]) -> Generator[tuple, None, 
 
 
 @says_what_is_wrong
-def many(count: Any, which: Any, shown: tuple) -> Generator[tuple, None, None]:
+def many(count: Any, which: Any, guidance: Any, shown: tuple) -> Generator[tuple, None, None]:
     """The same settings with the seeds that follow, or with each label."""
     settings = shown_runs(shown)[0]
+    guidance = check_number(guidance, "The guidance", 0, runs.MOST_GUIDANCE)
     count = check_choice(count, "The number of samples", COUNTS)
     classes = runs.checkpoint_of(settings).config.classes
     labels = None
     if check_choice(which, "The kind of samples", (ONE_LABEL, EACH_LABEL)) == EACH_LABEL:
         if not classes:
             raise ValueError("This model was trained without labels: draw all of one kind.")
+        settings = replace(settings, guidance=guidance)  # a run without a label had none
         labels = range(len(classes))
         seeds = [settings.seed] * len(labels)
     else:
@@ -117,13 +129,13 @@ def many(count: Any, which: Any, shown: tuple) -> Generator[tuple, None, None]:
 
 @says_what_is_wrong
 def choose_sample(event: gr.EventData) -> tuple:
-    """The seed and the label of a sample that was clicked on."""
+    """The seed and the label of a sample that was clicked on, and a number that tells of it."""
     key = sent(event, "key")
     if not isinstance(key, dict):
         raise ValueError("Choose one of the samples.")
     seed = check_integer(key.get("seed"), "The seed", 0, LARGEST_SEED)
     label = key.get("label")
-    return seed, gr.skip() if label is None else str(label)
+    return seed, gr.skip() if label is None else str(label), time.monotonic_ns()
 
 
 @says_what_is_wrong
@@ -176,6 +188,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
 
     Returns a function (event, name of a pair) that lets an event elsewhere open this tab with it.
     """
+    models.names()  # where there is none, nothing is laid out
     scene, download = RunData(scene=SCENE), Download()
     place = gr.Number(visible=False)  # the slider's t, sent along with an event
     prose("reverse_lead", elem_classes="lead")
@@ -227,7 +240,9 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         with gr.Column(scale=2, min_width=300):
             prose("reverse_branch")
             here = gr.Button("Branch at this step", variant="primary", elem_id="branch-here")
-            along = gr.Button("Branch along the whole run", elem_id="branch-along")
+            with gr.Row():
+                along = gr.Button("Branch along the whole run", elem_id="branch-along", scale=3)
+                stop_branching = gr.Button("Stop", elem_id="branch-stop", min_width=60)
         with gr.Column(scale=3, min_width=320):
             branching = Progress(elem_id="branch-progress", elem_classes="slot")
             fan = Sheet(elem_id="fan")
@@ -240,7 +255,9 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
                 info="With the settings above, and the seeds that follow.",
             )  # fmt: skip
             which = gr.Radio([ONE_LABEL, EACH_LABEL], value=ONE_LABEL, label="Of what")
-            draw = gr.Button("Draw samples", variant="primary", elem_id="draw-many")
+            with gr.Row():
+                draw = gr.Button("Draw samples", variant="primary", elem_id="draw-many", scale=3)
+                stop_drawing = gr.Button("Stop", elem_id="many-stop", min_width=60)
         with gr.Column(scale=3, min_width=320):
             drawing = Progress(elem_id="many-progress", elem_classes="slot")
             samples = Sheet(elem_id="many")
@@ -267,20 +284,29 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         show_progress_on=progress,
         **NETWORK,
     )
-    running.failure(lambda: None, outputs=progress, **QUICK)
-    stop.click(lambda: None, outputs=progress, cancels=running, **QUICK)
     lanes.input(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
 
     work = {"show_progress": "minimal", **NETWORK}
-    for event, handler, inputs, outputs, js in (
-        (here.click, branch, [place, session.runs], [branching, fan], PLACE_JS),
-        (along.click, branch_along, [session.runs], [branching, fan], None),
-        (draw.click, many, [count, which, session.runs], [drawing, samples], None),
-    ):
-        event(handler, inputs, outputs, js=js, show_progress_on=outputs[0], **work).failure(
-            lambda: None, outputs=outputs[0], **QUICK
+    fanning, fanning_along, sampling = (
+        event(handler, inputs, outputs, js=js, show_progress_on=outputs[0], **work)
+        for event, handler, inputs, outputs, js in (
+            (here.click, branch, [place, session.runs], [branching, fan], PLACE_JS),
+            (along.click, branch_along, [session.runs], [branching, fan], None),
+            (
+                draw.click, many, [count, which, controls.guidance, session.runs],
+                [drawing, samples], None,
+            ),
         )
-    samples.picked(choose_sample, outputs=[controls.seed, controls.label], **QUICK)
+    )  # fmt: skip
+    for button, where, events in (
+        (stop, progress, [running]),
+        (stop_branching, branching, [fanning, fanning_along]),
+        (stop_drawing, drawing, [sampling]),
+    ):
+        button.click(lambda: None, outputs=where, cancels=events, **QUICK)
+        for event in events:
+            event.failure(lambda: None, outputs=where, **QUICK)
+    samples.picked(choose_sample, outputs=[controls.seed, controls.label, controls.asked], **QUICK)
     for form, button in saves.items():
         button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
     gr.api(sample, api_name="sample", **{k: v for k, v in NETWORK.items() if k != "api_visibility"})
