@@ -36,7 +36,7 @@ def cache(monkeypatch):
     return cache
 
 
-# -- what a run depends on ------------------------------------------------------------------------
+# -- what a run depends on -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -98,7 +98,7 @@ def test_what_makes_no_difference_makes_no_other_run(cache, ignored):
     assert len(kept) == 1
 
 
-# -- what a run holds -----------------------------------------------------------------------------
+# -- what a run holds ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
@@ -173,7 +173,7 @@ def test_a_walk_that_is_given_up_leaves_no_half_run(cache):
     assert len(runs.compute(settings_of()).t) == 4
 
 
-# -- from a picture -------------------------------------------------------------------------------
+# -- from a picture ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -210,7 +210,7 @@ def test_a_picture_becomes_one_that_the_network_knows():
     assert next(runs.walk(settings, [0])).x.shape == (1, 3, 32, 32)
 
 
-# -- another schedule -----------------------------------------------------------------------------
+# -- another schedule ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["cosine", "linear", "scaled linear", "sigmoid", "custom"])
@@ -235,7 +235,7 @@ def test_a_schedule_of_another_length_does_the_work_of_a_thousand_steps():
     assert schedule.alpha_bars[-1] < 1e-3
 
 
-# -- pairs by name --------------------------------------------------------------------------------
+# -- pairs by name -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -269,7 +269,7 @@ def test_twenty_steps_with_the_wide_variance_leave_noise_behind():
     assert roughness[1] > roughness[0]
 
 
-# -- nonsense -------------------------------------------------------------------------------------
+# -- nonsense ------------------------------------------------------------------------------------
 
 WHOLE = "must be a whole number from"
 BAD = [
