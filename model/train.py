@@ -90,13 +90,16 @@ def train(
 
         over = _over(training, accelerator)
         due = training.step % config.report_every == 0
-        sample = config.sample_every and training.step % config.sample_every == 0
+        sample = training.sampling
+        if config.sample_every and training.step % config.sample_every == 0:
+            sample = True
         if not (due or sample or over):
             continue
         loss, band_loss = window.means(accelerator)
         last_good.check(loss)
         example = None
         if sample:
+            training.sampling = False
             example = _example(x0, t, eps, x_t, target, output, label)
         yield Progress(
             step=training.step,
@@ -116,8 +119,8 @@ def train(
         over = _over(training, accelerator)  # whoever consumes the records may have stopped it
 
 
-def draw_samples(training: Training) -> Tensor:
-    """Images from the averaged weights: (N, C, H, W) in [−1, 1], the classes in turn.
+def draw_samples(training: Training, *, averaged: bool = True) -> Tensor:
+    """Images from the averaged weights, or the last: (N, C, H, W) in [−1, 1], the classes in turn.
 
     Image i starts from the noise of seed i, each time, so that only training makes a difference.
     """
@@ -126,7 +129,8 @@ def draw_samples(training: Training) -> Tensor:
     noise = standard_noise(shape, range(config.samples)).to(training.device)
     label = torch.arange(config.samples) % network.classes if network.classes else None
     grid = training.schedule.timesteps(min(config.sample_steps, training.schedule.T))
-    for step in ddim(training.denoiser(label), training.schedule, noise, grid):  # noqa: B007
+    denoiser = training.denoiser(label, averaged=averaged)
+    for step in ddim(denoiser, training.schedule, noise, grid):  # noqa: B007
         pass
     return step.x_next.cpu()
 

@@ -124,6 +124,7 @@ class Training:
     step: int = 0
     seconds: float = 0.0
     stopping: bool = False  # set it, and `train` ends with the step under way
+    sampling: bool = False  # set it, and the next step is reported with samples
 
     @classmethod
     def start(cls, net: UNet, schedule: NoiseSchedule, config: TrainConfig) -> Training:
@@ -170,9 +171,10 @@ class Training:
         fall = FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * self.fraction)) / 2
         return self.config.learning_rate * rise * fall
 
-    def denoiser(self, label: int | Tensor | None = None) -> Denoiser:
-        """The averaged network as a sampler wants it, x̂_0 clipped."""
-        return Denoiser(self.ema, self.schedule, self.config.target, label, clip=True)
+    def denoiser(self, label: int | Tensor | None = None, *, averaged: bool = True) -> Denoiser:
+        """The averaged network, or the one in training, as a sampler wants it, x̂_0 clipped."""
+        net = self.ema if averaged else self.net
+        return Denoiser(net, self.schedule, self.config.target, label, clip=True)
 
     @torch.no_grad()
     def average(self) -> None:
