@@ -22,6 +22,7 @@ from model.average import average_pictures
 from model.checkpoint import CheckpointConfig, build_schedule, save_checkpoint
 from model.data import ImageData, load_data
 from model.files import write_whole
+from model.image_data import tiled
 from model.options import DATA, NETWORK, TRAINING, command_line, schedule_recipe, settings_of
 from model.resume import load_training, save_training
 from model.train import train
@@ -194,14 +195,7 @@ def _signals(training: Training) -> Iterator[list[int]]:
 
 def _as_png(samples: Tensor) -> bytes:
     """Samples (N, C, H, W) in [−1, 1] as one picture, as square as it gets."""
-    columns = math.ceil(math.sqrt(len(samples)))
-    rows = math.ceil(len(samples) / columns)
-    n, channels, height, width = samples.shape
-    cells = samples.new_full((rows * columns, channels, height, width), -1.0)
-    cells[:n] = samples.clamp(-1, 1)
-    grid = cells.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2)  # rows, H, columns, W, C
-    pixels = ((grid + 1) * 127.5).round().byte().reshape(rows * height, columns * width, channels)
+    pixels = ((tiled(samples.clamp(-1, 1)) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
     content = BytesIO()
-    image = Image.fromarray(pixels.numpy().squeeze(2) if channels == 1 else pixels.numpy())
-    image.save(content, format="PNG")
+    Image.fromarray(pixels.squeeze()).save(content, format="PNG")
     return content.getvalue()

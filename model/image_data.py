@@ -68,3 +68,17 @@ def _jittered(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     x = F.grid_sample(x, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     light = 1 + 0.1 * light.view(-1, 1, 1, 1)
     return ((x + 1) * light - 1).clamp(-1, 1)
+
+
+def tiled(pictures: Tensor, columns: int | None = None) -> Tensor:
+    """(N, C, H, W) side by side in rows, (C, rows · H, columns · W); without `columns`, a square.
+
+    What is left over of the last row is −1.
+    """
+    n, channels, height, width = pictures.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    cells = pictures.new_full((rows * columns, channels, height, width), -1.0)
+    cells[:n] = pictures
+    grid = cells.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # C, rows, H, columns, W
+    return grid.reshape(channels, rows * height, columns * width)

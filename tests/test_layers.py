@@ -36,6 +36,7 @@ ALLOWED = {  # what each file may import of the project
         "data",
         "denoiser",
         "files",
+        "image_data",
         "resume",
         "schedule",
         "train",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.image_data import ImageData
+from model.image_data import ImageData, tiled
 from tests.model.pictures import generator
 
 
@@ -82,3 +82,11 @@ def test_a_batch_depends_on_the_generator_alone(options):
     blank.batch(index, b)
     assert torch.equal(a.get_state(), b.get_state())
     assert not torch.equal(data.batch(index, one)[0], data.batch(index, generator(8))[0])
+
+
+def test_tiles_stand_in_rows():
+    pictures = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 3, 4)
+    sheet = tiled(pictures, columns=3)
+    assert sheet.shape == (2, 6, 12)
+    torch.testing.assert_close(sheet[0, ::3, ::4], torch.tensor([[0.0, 1, 2], [3, 4, -1]]))
+    assert tiled(pictures).shape == (2, 6, 12)  # as square as it gets
