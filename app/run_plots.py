@@ -36,7 +36,7 @@ def spread_figure(runs: Sequence[Run]) -> dict[str, Any]:
             _line(prefix + "std of ε<sub>θ</sub>", run.t, run.std_eps, "--belief", dash),
             _line(prefix + "x̂<sub>0</sub> to the end", run.t, run.distance, "--signal", dash),
         ]
-    return _figure("spread of x<sub>t</sub> and ε<sub>θ</sub>, and what x̂<sub>0</sub> lacks", data)
+    return _figure("x<sub>t</sub> and ε<sub>θ</sub>, and what x̂<sub>0</sub> lacks", data)
 
 
 def factors_figure(runs: Sequence[Run]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ bar.addEventListener('keydown', event => {
 // A lecturer presses an arrow key without looking for the slider first.
 const keys = event => {
   if (!bar.isConnected) { document.removeEventListener('keydown', keys); return; }
-  const idle = document.activeElement === document.body || document.activeElement === null;
+  const active = document.activeElement; // a tab that was just clicked knows no arrow keys either
+  const idle = !active || active === document.body || active.matches('[role=tab]');
   if (!idle || bar.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === 'ArrowLeft') step(-1);
   else if (event.key === 'ArrowRight') step(1);

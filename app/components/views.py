@@ -45,6 +45,7 @@ class Steps(Timestep):
 
     def markup(self) -> str:
         text = super().markup().replace("timestep <i>t</i>", "step")
+        text = text.replace("from here to T", "from here to the image")
         return text.replace("Timestep t", "Step").replace("Timestep", "Step of the run")
 
 

@@ -33,6 +33,7 @@ from app.session import Session
 
 SCENE = "reverse"
 PLACE_JS = f"(...given) => [window.unnoise.scene('{SCENE}').timeNow(), ...given.slice(1)]"
+TOP_JS = "() => { window.scrollTo(0, 0); return []; }"
 COUNTS = (8, 16, 32, 64)
 ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same noise"
 
@@ -306,7 +307,8 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         button.click(lambda: None, outputs=where, cancels=events, **QUICK)
         for event in events:
             event.failure(lambda: None, outputs=where, **QUICK)
-    samples.picked(choose_sample, outputs=[controls.seed, controls.label, controls.asked], **QUICK)
+    picked = [controls.seed, controls.label, controls.asked]
+    samples.picked(choose_sample, outputs=picked, js=TOP_JS, **QUICK)
     for form, button in saves.items():
         button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
     gr.api(sample, api_name="sample", **{k: v for k, v in NETWORK.items() if k != "api_visibility"})
@@ -316,7 +318,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         event(
             lambda: [gr.Tabs(selected=SCENE), pair, *choose_pair(pair)],
             outputs=[tabs, controls.compare, *sides, controls.asked],
-            js="() => { window.scrollTo(0, 0); return []; }",
+            js=TOP_JS,
             **QUICK,
         )
 
