@@ -9,11 +9,13 @@ import pytest
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from app.ui import build, launch_options
 from tests.browser.chromium import ARGS, find_chromium
 from tests.browser.driver import Page
+
+expect.set_options(timeout=30_000)  # a busy machine may be slow, but not wrong
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ PIXELS = """canvas => {
 }"""
 
 
-def eventually(holds, seconds: float = 10) -> bool:
+def eventually(holds, seconds: float = 30) -> bool:
     """Whether `holds()` becomes true in time: a busy machine may be slow, but not wrong."""
     end = time.monotonic() + seconds
     while not holds():
@@ -112,6 +112,13 @@ class Page:
             self.mouse.move(box["x"] + 10 + i / moves * (box["width"] - 30), y)
             yield i
         self.mouse.up()
+
+    def reverse(self) -> None:
+        """Go to the Reverse tab and wait for its first run."""
+        self.get_by_role("tab", name="Reverse").click()
+        self.wait_for_selector("#reverse-walk canvas")
+        self.wait_for_selector("#reverse-progress .progress:empty", state="attached")
+        self.frame()
 
     def schedules(self) -> None:
         """Go to the Schedules tab and wait for its first curves."""
