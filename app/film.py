@@ -76,7 +76,8 @@ def _sheet(
 ) -> Image.Image:
     """One frame: the pictures enlarged side by side, each with its caption."""
     cell, gap, line, font = 192, 8, 44, _font()
-    size = (gap + len(pictures) * (cell + gap), gap + cell + line)
+    tall = round(cell * pictures[0].height / pictures[0].width)
+    size = (gap + len(pictures) * (cell + gap), gap + tall + line)
     if palette is None:
         sheet, ink = Image.new("RGB", size, PAPER), INK
     else:
@@ -87,6 +88,6 @@ def _sheet(
         corner = gap + column * (cell + gap)
         if palette is not None:  # before it is enlarged: a ninth of the work, or less
             picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-        sheet.paste(picture.resize((cell, cell), Image.Resampling.NEAREST), (corner, gap))
-        draw.multiline_text((corner, gap + cell + 3), caption, ink, font, spacing=3)
+        sheet.paste(picture.resize((cell, tall), Image.Resampling.NEAREST), (corner, gap))
+        draw.multiline_text((corner, gap + tall + 3), caption, ink, font, spacing=3)
     return sheet

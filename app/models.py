@@ -1,8 +1,12 @@
-"""The trained networks that the page offers, each loaded once and shared by all sessions."""
+"""The trained networks that the page offers: those shipped, shared by all, and a session's own.
+
+A session's own model, trained or uploaded there, has a key that nobody can guess for its name.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +15,9 @@ from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
 
 PREFERRED = ("fashion", "cats", "digits")  # what the page offers first
 ANY = "any"
+MOST_OWN = 64  # models of all sessions together; the oldest goes first
 _loading = threading.Lock()
+_own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
 
 
 def names() -> list[str]:
@@ -27,6 +33,29 @@ def names() -> list[str]:
     return sorted(usable, key=lambda name: (*PREFERRED, name).index(name))
 
 
+def keep(key: str, title: str, checkpoint: Checkpoint) -> None:
+    """Take in a session's own model; whoever knows the key, which nobody can guess, may use it."""
+    with _loading:
+        _own[key] = title, checkpoint
+        while len(_own) > MOST_OWN:
+            _own.popitem(last=False)
+
+
+def still_there(keys: Any) -> list[str]:
+    """Those of a session's keys whose models are still there."""
+    return [key for key in keys if isinstance(key, str) and key in _own]
+
+
+def own_choices(keys: Any) -> tuple[tuple[str, str], ...]:
+    """A session's own models for its lists, as (title, key)."""
+    return tuple((f"yours: {_own[key][0]}", key) for key in still_there(keys))
+
+
+def choices(own: Any = ()) -> list[tuple[str, str]]:
+    """What a list of models offers, as (title, value), to one with these of its own."""
+    return [*((name, name) for name in names()), *own]
+
+
 def problem(name: str) -> str | None:
     """Why a checkpoint cannot be used, in one sentence; None if it can."""
     try:
@@ -38,6 +67,8 @@ def problem(name: str) -> str | None:
 
 def load(name: Any) -> Checkpoint:
     """The checkpoint of that name; ValueError with one sentence if it is missing or broken."""
+    if isinstance(name, str) and name in _own:
+        return _own[name][1]
     if isinstance(name, str) and name in shipped():
         return _load_once(name)
     return _load_once(check_choice(name, "The model", names()))

@@ -27,23 +27,23 @@ class Picture:
     def __init__(self, image: Image.Image, title: str, key: str | None = None) -> None:
         self.title, self.key = title, key
         side = min(min(image.size), LARGEST)
-        self._square = image
+        self.square = image
         if image.size != (side, side):
             left, top = ((whole - min(image.size)) // 2 for whole in image.size)
             box = (left, top, left + min(image.size), top + min(image.size))
-            self._square = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
+            self.square = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
         self._versions: dict[tuple[int, bool], Tensor] = {}
 
     def at(self, size: int, grey: bool = False) -> Tensor:
         """float32 (C, size, size) in [−1, 1], C = 1 if `grey` else 3; shared: never write to it."""
         if (size, grey) not in self._versions:
-            self._versions[size, grey] = uploads.to_tensor(self._square, size, grey)
+            self._versions[size, grey] = uploads.to_tensor(self.square, size, grey)
         return self._versions[size, grey]
 
     def as_input(self, shape: tuple[int, int, int]) -> Tensor:
         """float32 (C, H, W) of that shape, scaled as the training pictures of a network are."""
         channels, size, _ = shape
-        pixels = load_pictures([self._square], size=size, channels=channels).pixels[0]
+        pixels = load_pictures([self.square], size=size, channels=channels).pixels[0]
         return pixels.float() / 127.5 - 1
 
 

@@ -174,17 +174,20 @@ class Controls:
     def inputs(self) -> list[Component]:
         return [
             self.model, self.label, self.guidance, self.seed, self.start, self.from_step,
-            self.session.picture, self.session.points, self.compare, *self.a.inputs,
-            *self.b.inputs,
+            self.session.picture, self.session.points, self.compare, *self.sides,
         ]  # fmt: skip
+
+    @property
+    def sides(self) -> list[Component]:
+        """The controls of A, then those of B."""
+        return [*self.a.inputs, *self.b.inputs]
 
     @property
     def touched(self) -> list[Any]:
         """What a person may do that asks for another run."""
         return [
-            self.asked.change, self.session.picture.change, self.session.points.change,
-            self.label.input, self.guidance.release, self.seed.change, self.start.input,
-            self.from_step.release, *self.a.touched, *self.b.touched,
+            self.asked.change, self.label.input, self.guidance.release, self.seed.change,
+            self.start.input, self.from_step.release, *self.a.touched, *self.b.touched,
         ]  # fmt: skip
 
 

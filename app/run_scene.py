@@ -43,9 +43,15 @@ def scene_payload(
     panels: Sequence[dict[str, Any]],
     lanes: Mapping[str, Lane] = LANES,
     shown: Sequence[str] = SHOWN,
+    *,
+    rising: bool = False,
 ) -> dict[str, Any]:
-    """The value of a `RunData`: one panel or two, and the lanes that they may show."""
+    """The value of a `RunData`: one panel or two, and the lanes that they may show.
+
+    `rising`: its t are steps of a training, and not of the reverse process.
+    """
     return {
+        "rising": rising,
         "start": START,
         "shown": list(shown),
         "lanes": [{"key": key, **asdict(lane)} for key, lane in lanes.items()],
@@ -96,7 +102,8 @@ def panel(
     """One panel of a `Walk`.
 
     lanes: key → uint8 (kept, H, W, C). measures: a lane's key → a text in which # is a number, and
-    that number for each of the N steps. `end` says what the picture `steps.final` is.
+    that number for each of the N steps. `end` says what the picture `steps.final` is; where it
+    says nothing, that is not shown.
     """
     channels, height, width = steps.final.shape
     return {
@@ -115,7 +122,11 @@ def panel(
         "end": end,
         "equations": list(equations),
         "measures": {
-            lane: {"text": text, "values": packed_float32(values)}
+            lane: {
+                "text": text,
+                "values": packed_float32(values),
+                "places": 3 if values.is_floating_point() else 0,
+            }
             for lane, (text, values) in measures.items()
         },
     }

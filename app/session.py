@@ -19,6 +19,8 @@ class Session:
     picture: gr.State  # a Picture, or None for the default one
     points: gr.State  # control points (t/T, ᾱ) of the custom schedule
     runs: gr.State  # a tuple of the RunSettings that the Reverse tab shows
+    mine: gr.BrowserState  # the keys of this browser's training and models; see tabs/train.py
+    own: gr.State  # those of these models that are there, as a tuple of (title, key)
 
     @classmethod
     def create(cls) -> Session:
@@ -27,6 +29,8 @@ class Session:
             picture=gr.State(None),
             points=gr.State([list(p) for p in DEFAULT_POINTS]),
             runs=gr.State(()),
+            mine=gr.BrowserState({}),
+            own=gr.State(()),
         )
 
 

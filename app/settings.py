@@ -23,6 +23,15 @@ class Settings:
     max_upload: str = "20mb"  # UNNOISE_MAX_UPLOAD: largest picture, in Gradio's notation
     max_T: int = 4000  # UNNOISE_MAX_T: longest schedule that a user may ask for
     run_cache: int = 256  # UNNOISE_CACHE: MiB of sampling runs that all users share
+    train_seconds: int = 600  # UNNOISE_TRAIN_SECONDS: the longest training
+    train_steps: int = 20_000  # UNNOISE_TRAIN_STEPS: the same in steps
+    train_size: int = 64  # UNNOISE_TRAIN_SIZE: largest side of its pictures
+    train_parameters: int = 8_000_000  # UNNOISE_TRAIN_PARAMETERS: of its network
+    train_pictures: int = 5_000  # UNNOISE_TRAIN_PICTURES: most that may be uploaded as a zip
+    jobs: int = 1  # UNNOISE_JOBS: trainings at once
+    waiting: int = 8  # UNNOISE_WAITING: trainings that may wait for their turn
+    grace: int = 120  # UNNOISE_GRACE: seconds that a training goes on without its page
+    hub: bool = True  # UNNOISE_HUB: whether datasets of the Hugging Face Hub may be asked for
     queue_size: int = 64  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
 
     @classmethod
@@ -43,6 +52,18 @@ class Settings:
             # Not below 1000: that is the papers' T, with which every tab begins.
             max_T=_integer(env, "UNNOISE_MAX_T", cls.max_T, 1000, 1_000_000),
             run_cache=_integer(env, "UNNOISE_CACHE", cls.run_cache, 0, 1_000_000),
+            train_seconds=_integer(env, "UNNOISE_TRAIN_SECONDS", cls.train_seconds, 1, 1_000_000),
+            train_steps=_integer(env, "UNNOISE_TRAIN_STEPS", cls.train_steps, 1, 100_000_000),
+            train_size=_integer(env, "UNNOISE_TRAIN_SIZE", cls.train_size, 16, 256),
+            train_parameters=_integer(
+                env, "UNNOISE_TRAIN_PARAMETERS", cls.train_parameters, 500_000, 200_000_000
+            ),
+            train_pictures=_integer(env, "UNNOISE_TRAIN_PICTURES", cls.train_pictures, 1, 100_000),
+            jobs=_integer(env, "UNNOISE_JOBS", cls.jobs, 0, 64),
+            waiting=_integer(env, "UNNOISE_WAITING", cls.waiting, 0, 1000),
+            grace=_integer(env, "UNNOISE_GRACE", cls.grace, 5, 86_400),
+            # A Space is everybody's: what it downloads, it downloads for all.
+            hub=_integer(env, "UNNOISE_HUB", 0 if env.get("SPACE_ID") else 1, 0, 1) == 1,
             queue_size=_integer(env, "UNNOISE_QUEUE", cls.queue_size, 1, 10_000),
         )
 

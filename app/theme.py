@@ -64,6 +64,16 @@ PAGE = {
 }
 
 
+# A scale between two colours that stand out in either theme.
+_FROM, _TO = (0x2F, 0x7F, 0xD1), (0xE0, 0x70, 0x1A)
+
+
+def between(share: float) -> str:
+    """A colour on the way from the signal's (0) to the noise's (1), for either theme."""
+    parts = (round(a + (b - a) * share) for a, b in zip(_FROM, _TO, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
 def dash_of(slot: int) -> str:
     """The plotly name of a curve's dash; the pair of colour and dash repeats after 36 curves."""
     return tuple(DASHES)[(slot + slot // len(CURVES)) % len(DASHES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ from app import theme
 from app.components import RUNTIME, Header
 from app.session import Session
 from app.settings import current
-from app.tabs import forward, reverse, schedules, subtract
+from app.tabs import forward, reverse, schedules, subtract, train
 
 HOUR = 3600
 
@@ -28,9 +29,11 @@ def build() -> gr.Blocks:
             with gr.Tab("Schedules", id="schedules") as tab:
                 schedules.build(session, tab)
             with gr.Tab("Reverse", id="reverse") as tab:
-                opens = _or_say_why(lambda tab=tab: reverse.build(session, tab, tabs))
+                ways = _or_say_why(partial(reverse.build, session, tab, tabs))
             with gr.Tab("Subtract all", id="subtract") as tab:
-                _or_say_why(lambda tab=tab: subtract.build(session, tab, opens))
+                _or_say_why(lambda tab=tab: subtract.build(session, tab, ways))
+            with gr.Tab("Train", id="train") as tab:
+                _or_say_why(lambda tab=tab: train.build(session, tab, page, ways))
     return page
 
 

@@ -10,8 +10,8 @@ function term(part) {
 function draw() {
   const rows = props.value?.rows ?? [];
   root.replaceChildren(...rows.map(row => make('section', { className: 'row' },
-    make('h4', {}, row.title),
-    make('div', { className: 'terms' }, ...row.terms.map(term)),
+    make('h4', {}, symbol(row.title)),
+    row.terms.length ? make('div', { className: 'terms' }, ...row.terms.map(term)) : null,
     row.note ? make('p', { className: 'note' }, symbol(row.note)) : null)));
 }
 

@@ -26,3 +26,15 @@ class NumberField(gr.Number):
 
     def preprocess(self, payload: Any) -> Any:
         return payload
+
+
+class FileUpload(gr.File):
+    """An uploaded file as the path of an unread file, or several as a list of them."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | list[str] | None:
+        files = getattr(payload, "root", payload)  # several come wrapped
+        if isinstance(files, list):
+            return [file.path for file in files]
+        return files.path if files is not None else None

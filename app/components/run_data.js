@@ -4,23 +4,25 @@ const here = scene(element.querySelector('[data-scene]').dataset.scene);
 const each = (record, decode) =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, decode(value)]));
 
-// The moments of all runs, from noise to image: one slider leads through them, and each run shows
-// the step that it is in at that t.
+// The moments of all runs, from noise to image (or, of a training, from first to last): one slider
+// leads through them, and each run shows the step that it is in at that t.
 function decode(payload) {
+  const way = payload.rising ? 1 : -1;
   const runs = payload.runs.map(run => ({
     ...run,
     lanes: each(run.lanes, bytes),
     final: bytes(run.final),
     equations: run.equations.map(equation => ({ ...equation, factors: each(equation.factors, float32) })),
-    measures: each(run.measures, ({ text, values }) => ({ text, values: float32(values) })),
+    measures: each(run.measures, measure => ({ ...measure, values: float32(measure.values) })),
   }));
-  const times = [...new Set(runs.flatMap(run => run.kept.map(index => run.t[index])))].sort((a, b) => b - a);
+  const times = [...new Set(runs.flatMap(run => run.kept.map(index => run.t[index])))].sort((a, b) => way * (a - b));
   for (const run of runs) {
-    run.at = times.map(time => Math.max(0, run.kept.findLastIndex(index => run.t[index] >= time)));
+    run.at = times.map(time => Math.max(0, run.kept.findLastIndex(index => way * (run.t[index] - time) <= 0)));
   }
   const [only] = runs;
-  const caption = place => (runs.length > 1 ? `t = ${times[place]}`
-    : `${only.kept[only.at[place]] + 1}/${only.steps} · t = ${times[place]}`);
+  const name = payload.rising ? 'step' : 't =';
+  const caption = place => (runs.length > 1 || payload.rising ? `${name} ${times[place]}`
+    : `${only.kept[only.at[place]] + 1}/${only.steps} · ${name} ${times[place]}`);
   return { ...payload, runs, times, caption, T: times.length - 1 };
 }
 

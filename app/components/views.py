@@ -75,7 +75,8 @@ class Lanes(View):
 class Progress(View):
     """What is being computed: pictures, a bar, the time left; nothing where there is nothing.
 
-    Payload: None, or {"title", "done", "of", "seconds", "pictures": [{"symbol", "image"}]}.
+    Payload: None, or {"title", "done", "of", "pictures": [{"symbol", "image"}]} with "seconds"
+    that are left, or "text" in place of numbers.
     """
 
     STEM = "progress"

@@ -16,6 +16,7 @@ class Painter {
 
   canvas(label) {
     const canvas = make('canvas', { width: this.run.width, height: this.run.height });
+    canvas.style.aspectRatio = this.run.width / this.run.height;
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', label);
     this.contexts.push(canvas.getContext('2d'));
@@ -48,7 +49,7 @@ function build(run) {
   const measured = key => {
     const measure = run.measures[key];
     if (!measure) return null;
-    return number('small', 'measured', step => measure.text.replace('#', decimal(measure.values[step])));
+    return number('small', 'measured', step => measure.text.replace('#', decimal(measure.values[step], measure.places)));
   };
   const shown = here.lanesOf(run);
   const figures = shown.map(({ key, symbol: sign, title, role }) =>
@@ -56,9 +57,11 @@ function build(run) {
       painter(key).canvas(`${sign}: ${title}`),
       make('figcaption', {}, symbol(sign), make('small', {}, title),
         measured(key))));
-  const end = make('img', { src: framed(run.final, 0, run).toDataURL(), alt: `x_0: ${run.end}` });
-  figures.push(make('figure', { className: 'signal end', title: run.end }, end,
-    make('figcaption', {}, symbol('x_0'), make('small', {}, run.end))));
+  if (run.end) {
+    const end = make('img', { src: framed(run.final, 0, run).toDataURL(), alt: `x_0: ${run.end}` });
+    figures.push(make('figure', { className: 'signal end', title: run.end }, end,
+      make('figcaption', {}, symbol('x_0'), make('small', {}, run.end))));
+  }
 
   const token = factors => part => {
     if (part.text !== undefined) return make('span', { className: 'operator' }, part.text);
@@ -79,11 +82,11 @@ function build(run) {
   ];
   const equations = run.equations.filter(({ lane }) => !lane || shown.some(({ key }) => key === lane));
   const from = number('b', '', step => (run.tNext[step] === undefined ? '' : `t = ${run.t[step]} → ${run.tNext[step]}`));
-  const which = number('span', 'muted', step => `step ${step + 1} of ${run.steps}`);
+  const which = number('span', 'muted', step => (here.data.rising ? `training step ${run.t[step]}` : `step ${step + 1} of ${run.steps}`));
   const node = make('section', { className: 'panel' },
     make('h3', {}, sampleLine(run), make('span', {}, run.title), from, which),
     make('div', { className: 'figures' }, ...figures),
-    make('div', { className: 'equation' }, ...equations.flatMap(equation)));
+    equations.length ? make('div', { className: 'equation' }, ...equations.flatMap(equation)) : '');
   return { run, node, numbers, painters: Object.values(painters) };
 }
 
@@ -91,7 +94,8 @@ function draw({ data, t }, fresh) {
   if (fresh) {
     panels = data.runs.map(build);
     root.replaceChildren(...panels.map(panel => panel.node));
-    root.classList.toggle('pair', panels.length > 1);
+    root.classList.toggle('pair', panels.length > 1 && !data.rising);
+    root.classList.toggle('rising', Boolean(data.rising));
   }
   for (const { run, painters } of panels) {
     for (const painter of painters) painter.paint(run.at[t]);

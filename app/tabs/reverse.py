@@ -30,10 +30,10 @@ from app.run_plots import factors_figure, spread_figure
 from app.run_scene import PLAIN, SHOWN, runs_payload
 from app.runs import RunSettings
 from app.session import Session
+from app.ways import TOP_JS, Ways
 
 SCENE = "reverse"
 PLACE_JS = f"(...given) => [window.unnoise.scene('{SCENE}').timeNow(), ...given.slice(1)]"
-TOP_JS = "() => { window.scrollTo(0, 0); return []; }"
 COUNTS = (8, 16, 32, 64)
 ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same noise"
 
@@ -184,11 +184,8 @@ def warm_up() -> None:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
-    """Lay the tab out inside the current context, and connect it.
-
-    Returns a function (event, name of a pair) that lets an event elsewhere open this tab with it.
-    """
+def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
+    """Lay the tab out inside the current context, and connect it; returns the ways to it."""
     models.names()  # where there is none, nothing is laid out
     scene, download = RunData(scene=SCENE), Download()
     place = gr.Number(visible=False)  # the slider's t, sent along with an event
@@ -266,8 +263,9 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
     with gr.Column(elem_classes="section"):
         prose("reverse_samplers")
 
-    sides = [*controls.a.inputs, *controls.b.inputs]
-    controls.compare.input(choose_pair, controls.compare, [*sides, controls.asked], **QUICK)
+    controls.compare.input(
+        choose_pair, controls.compare, [*controls.sides, controls.asked], **QUICK
+    )
     controls.model.input(
         choose_model,
         controls.model,
@@ -275,8 +273,9 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         **QUICK,
     )
     again.click(new_seed, outputs=controls.seed, **QUICK)
+    wanted = gr.State(0)
     running = gr.on(
-        [tab.select, run.click, *controls.touched],
+        [tab.select, wanted.change, session.picture.change, session.points.change],
         show,
         [session.runs, *controls.inputs],
         [progress, scene, spread, factors, lesson, session.runs],
@@ -284,6 +283,14 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         show_progress="minimal",
         show_progress_on=progress,
         **NETWORK,
+    )
+    # A hand on the controls ends what is under way: nobody waits for a run that is not wanted.
+    gr.on(
+        [run.click, *controls.touched],
+        time.monotonic_ns,
+        outputs=wanted,
+        cancels=running,
+        **QUICK,
     )
     lanes.input(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
 
@@ -313,13 +320,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Any:
         button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
     gr.api(sample, api_name="sample", **{k: v for k, v in NETWORK.items() if k != "api_visibility"})
 
-    def opens(event: Any, pair: str) -> None:
-        """Let `event` come here and show that pair."""
-        event(
-            lambda: [gr.Tabs(selected=SCENE), pair, *choose_pair(pair)],
-            outputs=[tabs, controls.compare, *sides, controls.asked],
-            js=TOP_JS,
-            **QUICK,
-        )
-
-    return opens
+    session.own.change(
+        lambda own: gr.update(choices=models.choices(own)), session.own, controls.model, **QUICK
+    )
+    return Ways(tabs, SCENE, session, controls)

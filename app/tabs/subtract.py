@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
@@ -19,6 +19,7 @@ from app.prose import prose
 from app.run_plots import error_figure, removed_figure
 from app.runs import RunSettings, run_settings
 from app.session import Session, picture_or_default
+from app.ways import Ways
 from model.schedule import FAMILIES
 
 SCENE, SCOPE = "subtract", "microscope"
@@ -59,8 +60,8 @@ def show(way: Any, shown: Any, *settings: Any) -> Generator[tuple, None, None]:
 def examine(source: Any, picture: Picture | None, shown: RunSettings | None) -> tuple[dict, dict]:
     """The microscope's scene and its curves of errors."""
     check_choice(source, "The known picture", (OF_RUN, OF_GALLERY))
-    if shown is None:
-        raise ValueError("There is no run yet: open the tab again.")
+    if shown is None:  # another tab changed the picture before this one was opened
+        return gr.skip(), gr.skip()
     if source == OF_RUN:
         x0 = runs.compute(shown).final
     else:
@@ -89,10 +90,10 @@ def choose_model(name: Any) -> tuple[dict, int]:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, opens: Callable[[Any, str], None]) -> None:
+def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
     """Lay the tab out inside the current context, and connect it.
 
-    `opens(event, pair)` lets an event open that comparison in the Reverse tab.
+    `ways` lead to the Reverse tab, which is there where a model is.
     """
     scene, scope = RunData(scene=SCENE), RunData(scene=SCOPE)
     shown, asked = gr.State(None), gr.State(0)
@@ -168,6 +169,9 @@ def build(session: Session, tab: gr.Tab, opens: Callable[[Any, str], None]) -> N
             errors = Chart(scene=SCOPE, elem_id="microscope-chart")
 
     settings = [model, label, guidance, seed, family, T]
+    session.own.change(
+        lambda own: gr.update(choices=models.choices(own)), session.own, model, **QUICK
+    )
     model.input(choose_model, model, [label, asked], **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
     work = {"trigger_mode": "always_last", "show_progress": "minimal", **NETWORK}
@@ -193,5 +197,5 @@ def build(session: Session, tab: gr.Tab, opens: Callable[[Any, str], None]) -> N
     drawing.click(
         compare, settings, [comparing, comparison], show_progress_on=comparing, **work
     ).failure(lambda: None, outputs=comparing, **QUICK)
-    opens(fewer.click, "10 steps beside 100")
-    opens(another.click, "linear beside cosine")
+    ways.to_pair(fewer.click, "10 steps beside 100")
+    ways.to_pair(another.click, "linear beside cosine")

@@ -1,0 +1,412 @@
+"""The Train tab: watch a network learn, on digits or on pictures of one's own."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import gradio as gr
+
+from app import archives, chooser, models, plans, train_scene
+from app.components import Chart, Download, Equations, Progress, RunData, Steps, Walk
+from app.components.fields import FileUpload, NumberField
+from app.events import EXPORT, QUICK
+from app.forms import says_what_is_wrong
+from app.jobs import PAUSED, REGISTRY, RUNNING, WAITING, Job
+from app.prose import prose
+from app.session import Session, picture_or_default
+from app.settings import current
+from app.ways import Ways
+from model.schedule import FAMILIES
+
+SCENE = "train"
+POLL_SECONDS = 1.0
+NOTHING_YET = (
+    "**Nothing is trained yet.** Press Train: samples, losses and an example appear here, as the "
+    "network learns."
+)
+MOST_MODELS = 8  # of one browser
+NOBODY = {"owner": "", "job": "", "models": []}
+# The controls, in the order in which they are handed to the handlers.
+FIELDS = (
+    "source", "base", "files", "archive", "dataset", "size", "grey", "network", "family", "T",
+    "beta_start", "beta_end", "target", "batch", "learning_rate", "budget", "amount", "ema",
+    "label_dropout", "seed",
+)  # fmt: skip
+SUGGESTS = ("size", "grey", "network", "T", "beta_end", "batch", "learning_rate", "amount")
+
+
+# -- handlers ----------------------------------------------------------------------------------
+
+
+def plan_of(picture: Any, *values: Any) -> plans.Plan:
+    """The plan of these values; ValueError says what is wrong with them."""
+    return plans.make_plan(
+        picture=picture_or_default(picture), **dict(zip(FIELDS, values, strict=True))
+    )
+
+
+@says_what_is_wrong
+def start(mine: Any, picture: Any, *values: Any) -> tuple:
+    """Begin a training: what the browser remembers, and the clock that asks how it goes."""
+    mine = remembered(mine)
+    job = REGISTRY.start(plan_of(picture, *values), mine["owner"])
+    keys = [job.key, *mine["models"]][:MOST_MODELS]
+    return mine | {"job": job.key, "models": keys}, gr.Timer(active=True), 0
+
+
+def remembered(mine: Any) -> dict[str, Any]:
+    """What a browser remembers, as far as it can be believed."""
+    known = mine if isinstance(mine, dict) else {}
+    owner, job, keys = (known.get(name) for name in ("owner", "job", "models"))
+    return {
+        "owner": owner if isinstance(owner, str) and owner else secrets.token_urlsafe(24),
+        "job": job if isinstance(job, str) else "",
+        "models": [k for k in keys if isinstance(k, str)] if isinstance(keys, list) else [],
+    }
+
+
+def find_again(mine: Any) -> tuple:
+    """After a reload: the job that still runs, or has ended meanwhile."""
+    mine = remembered(mine)
+    job = REGISTRY.find(mine["job"])
+    return mine, gr.Timer(active=job is not None), models.own_choices(mine["models"])
+
+
+def watch(mine: Any, frames: Any) -> tuple:
+    """How the job goes: values for all that shows it."""
+    mine = remembered(mine)
+    job = REGISTRY.find(mine["job"])
+    if job is None:
+        return None, *[gr.skip()] * 7, *buttons(None), gr.Timer(active=False)
+    moments = job.film[:]
+    scene, count = gr.skip(), gr.skip()
+    if moments and frames != (job.key, len(moments)):
+        scene, count = train_scene.film_payload(moments), (job.key, len(moments))
+    curves = gr.skip(), gr.skip()
+    if job.records:
+        curves = train_scene.loss_figure(job), train_scene.bands_figure(job)
+    return (
+        status(job), scene, *curves, train_scene.algorithm_rows(job), count,
+        gr.update(value=words(job), visible=bool(words(job))), models.own_choices(mine["models"]),
+        *buttons(job), gr.Timer(active=not job.over),
+    )  # fmt: skip
+
+
+def status(job: Job) -> dict[str, Any] | None:
+    """The value of a `Progress`."""
+    if job.over or job.state == WAITING or not job.records:
+        return None
+    now = job.records[-1]
+    title = f"{'Paused' if job.state == PAUSED else 'Training'} · {job.plan.title}"
+    return {
+        "title": title, "done": round(1000 * now.fraction), "of": 1000,
+        "text": f"step {now.step:,} · {now.images_per_second:.0f} pictures/s · "
+        f"{now.seconds_left:.0f} s left",
+    }  # fmt: skip
+
+
+def words(job: Job) -> str:
+    """Where the job stands, in a sentence."""
+    if job.state == WAITING:
+        wait = max(1, round(REGISTRY.seconds_to_wait(job) / 60))
+        s = "s" if wait > 1 else ""
+        return f"**Waiting**, number {REGISTRY.place(job)} in line: about {wait} minute{s}."
+    if job.state == PAUSED:
+        return "**Paused.** Resume goes on where it stands."
+    if not job.over:
+        return "" if job.records else "**Loading** the pictures …"
+    steps = f" after {job.training.step:,} steps" if job.training else ""
+    tail = " The model is in the lists of Reverse and Subtract all." if job.checkpoint else ""
+    return f"**Ended{steps}.** {job.message}{tail}"
+
+
+def buttons(job: Job | None) -> tuple:
+    """Start, pause, stop, and what can be done with what was learned."""
+    active = job is not None and not job.over
+    done = job is not None and job.checkpoint is not None
+    film = job is not None and bool(job.film)
+    return (
+        gr.update(interactive=not active),
+        gr.update(
+            value="Resume" if active and job.state == PAUSED else "Pause",
+            interactive=active and job.state in (RUNNING, PAUSED),
+        ),
+        gr.update(interactive=active),
+        gr.update(visible=done),
+        gr.update(visible=done),
+        gr.update(visible=film),
+    )
+
+
+def own_job(mine: Any) -> Job:
+    job = REGISTRY.find(remembered(mine)["job"])
+    if job is None:
+        raise ValueError("There is no training: start one first.")
+    return job
+
+
+@says_what_is_wrong
+def pause(mine: Any) -> None:
+    job = own_job(mine)
+    REGISTRY.pause(job, job.state != PAUSED)
+
+
+@says_what_is_wrong
+def stop(mine: Any) -> None:
+    REGISTRY.stop(own_job(mine))
+
+
+@says_what_is_wrong
+def suggest(source: Any) -> list:
+    """The settings that suit what is trained on, and the fields that it needs."""
+    values = plans.SUGGESTED[plans.check_choice(source, "The data", plans.SOURCES)]
+    limits = current()
+    values = values | {"size": min(values["size"], limits.train_size)}
+    values = values | {"amount": min(values["amount"], limits.train_seconds)}
+    return [
+        *(values[name] for name in SUGGESTS),
+        plans.SECONDS,
+        *(gr.update(visible=source == kind) for kind in plans.SOURCES[1:]),
+        gr.update(visible=source in (plans.ONE, plans.FEW, plans.ZIP)),
+        plans.SCRATCH,
+    ]
+
+
+def describe(picture: Any, *values: Any) -> tuple[str, str, str]:
+    """The size of the network, and the same settings as a command and as Python."""
+    given = dict(zip(FIELDS, values, strict=True))
+    # What is not chosen yet is no mistake yet: the settings are what is shown.
+    given |= {"source": plans.DIGITS} if given["source"] in (plans.FEW, plans.ZIP) else {}
+    try:
+        plan = plans.make_plan(picture=picture_or_default(picture), **given)
+    except ValueError as error:
+        return str(error), gr.skip(), gr.skip()
+    count = plans.count_parameters(plan.network)
+    command, python = plan.command, plan.python
+    if values[0] in (plans.FEW, plans.ZIP):
+        command = command.replace("--data digits", "--data PICTURES/")
+        python = python.replace("'digits'", "'PICTURES/'")
+    return f"{count:,} parameters.", command, python
+
+
+@says_what_is_wrong
+def download(mine: Any) -> tuple[str, bytes]:
+    job = own_job(mine)
+    if job.checkpoint is None:
+        raise ValueError("There is no model yet: wait for the training to end, or stop it.")
+    return "unnoise-model.zip", archives.pack_checkpoint(job.checkpoint, "unnoise-model")
+
+
+@says_what_is_wrong
+def upload(mine: Any, path: Any) -> tuple:
+    """Take in a checkpoint as a zip."""
+    if path is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    checkpoint = archives.unpack_checkpoint(path, current().train_parameters)
+    mine, key = remembered(mine), secrets.token_urlsafe(24)
+    size = checkpoint.config.network.image_size
+    models.keep(key, f"uploaded, {size}×{size}", checkpoint)
+    keys = [key, *mine["models"]][:MOST_MODELS]
+    note = "**Loaded.** The model is in the lists of Reverse and Subtract all."
+    shown = gr.update(value=note, visible=True)
+    return mine | {"models": keys}, models.own_choices(keys), shown
+
+
+@says_what_is_wrong
+def export(form: str, mine: Any) -> tuple[str, bytes]:
+    job = own_job(mine)
+    if not job.film:
+        raise ValueError("There is nothing to save yet.")
+    kind = "film" if form in ("GIF", "WEBP") else "loss"
+    return f"training-{kind}.{form.lower()}", train_scene.export(job, form)
+
+
+# -- layout and wiring -------------------------------------------------------------------------
+
+
+def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> None:
+    """Lay the tab out inside the current context, and connect it.
+
+    `ways` lead to the Reverse tab, which is there where a model is.
+    """
+    scene, saving = RunData(scene=SCENE), Download()
+    frames = gr.State(0)
+    clock = gr.Timer(POLL_SECONDS, active=False)
+    limits = current()
+    prose("train_lead", elem_classes="lead")
+    controls: dict[str, Any] = {}
+    with gr.Row(elem_classes="stage"):
+        with gr.Column(scale=3, min_width=320):
+            note = gr.Markdown(NOTHING_YET, elem_id="train-note", elem_classes="lesson")
+            progress = Progress(elem_id="train-progress", elem_classes="slot")
+            with gr.Column(visible=False) as results:
+                Walk(scene=SCENE, elem_id="train-walk")
+                Steps(scene=SCENE, elem_id="train-time", elem_classes="wide")
+                loss = Chart(scene=SCENE, elem_id="train-loss")
+                bands = Chart(scene=SCENE, elem_id="train-bands")
+                with gr.Row(elem_id="train-saves"):
+                    forms = {
+                        form: gr.Button(title, size="sm")
+                        for form, title in {
+                            "GIF": "The film (GIF)", "WEBP": "The film (WebP)",
+                            "PNG": "Loss (PNG)", "CSV": "Loss (CSV)",
+                        }.items()
+                    }  # fmt: skip
+        with gr.Column(scale=1, min_width=300, elem_classes="settings"):
+            begin = gr.Button("Train", variant="primary", elem_id="train-start")
+            with gr.Row():
+                rest = gr.Button("Pause", interactive=False, elem_id="train-pause", min_width=60)
+                end = gr.Button("Stop", interactive=False, elem_id="train-stop", min_width=60)
+            walk = gr.Button("Sample it in Reverse", visible=False, elem_id="train-walk-it")
+            fetch = gr.Button("Download the model (.zip)", visible=False, elem_id="train-fetch")
+            gr.Markdown(allowance(), elem_classes="credit")
+            kinds = [k for k in plans.SOURCES if k != plans.HUB or limits.hub]
+            controls["source"] = gr.Radio(
+                kinds, value=plans.DIGITS, label="Train on", elem_id="train-source",
+                info="Digits are there without network.",
+            )  # fmt: skip
+            with gr.Column(visible=False) as one:
+                chooser.build(session, tab.select, SCENE)
+            with gr.Column(visible=False) as few:
+                controls["files"] = FileUpload(
+                    label="1 to 20 pictures", file_count="multiple", height=120,
+                    elem_id="train-files",
+                )  # fmt: skip
+            with gr.Column(visible=False) as folder:
+                controls["archive"] = FileUpload(
+                    label="A folder of pictures as .zip", height=120, elem_id="train-zip"
+                )
+            with gr.Column(visible=False) as hub:
+                controls["dataset"] = gr.Textbox(
+                    label="Dataset", placeholder="owner/name", max_lines=1,
+                    info="Any with an image column.", elem_id="train-dataset",
+                )  # fmt: skip
+            with gr.Column(visible=False) as fine:
+                controls["base"] = gr.Dropdown(
+                    [plans.SCRATCH, *models.names()], value=plans.SCRATCH, label="Begin",
+                    info="With random weights, or a shipped model’s: fine-tuning.",
+                    elem_id="train-base",
+                )  # fmt: skip
+            controls["network"] = gr.Radio(
+                list(plans.NETWORKS), value="small", label="Network", elem_id="train-network",
+                info="Larger learns more and slower.",
+            )  # fmt: skip
+            size_note = gr.Markdown(elem_classes="credit")
+            with gr.Row():
+                controls["amount"] = NumberField(
+                    60, label="Budget", min_width=90, elem_id="train-amount"
+                )
+                controls["budget"] = gr.Radio(
+                    [plans.SECONDS, plans.STEPS], value=plans.SECONDS, label="in", min_width=90
+                )
+            _advanced(controls, limits)
+            with gr.Accordion("Load a model (.zip)", open=False):
+                given = FileUpload(
+                    label="What Download gave you", height=120, elem_id="train-upload"
+                )
+    with gr.Row(elem_classes="section"):
+        with gr.Column(scale=2, min_width=300):
+            prose("train_algorithm")
+        with gr.Column(scale=3, min_width=320):
+            algorithm = Equations(elem_id="train-algorithm")
+    with gr.Column(elem_classes="section"):
+        prose("train_floor")
+        prose("train_one")
+    with gr.Column(elem_classes="section"):
+        prose("train_elsewhere")
+        command = gr.Code(
+            language="shell", label="Command line", wrap_lines=True, elem_id="train-command"
+        )
+        python = gr.Code(
+            language="python", label="Python", wrap_lines=True, lines=14, max_lines=20,
+            elem_id="train-python",
+        )  # fmt: skip
+
+    inputs = [session.picture, *(controls[name] for name in FIELDS)]
+    showing = [
+        progress, scene, loss, bands, algorithm, frames, note, session.own, begin, rest, end,
+        fetch, walk, results, clock,
+    ]  # fmt: skip
+    begin.click(start, [session.mine, *inputs], [session.mine, clock, frames], **QUICK).success(
+        watch, [session.mine, frames], showing, **QUICK
+    )
+    page.load(find_again, session.mine, [session.mine, clock, session.own], **QUICK)
+    clock.tick(watch, [session.mine, frames], showing, **QUICK)
+    for button, handler in ((rest, pause), (end, stop)):
+        button.click(handler, session.mine, **QUICK).success(
+            watch, [session.mine, frames], showing, **QUICK
+        )
+    controls["source"].input(
+        suggest, controls["source"],
+        [*(controls[name] for name in SUGGESTS), controls["budget"], one, few, folder, hub, fine,
+         controls["base"]],
+        **QUICK,
+    )  # fmt: skip
+    typed = [name for name in FIELDS if name not in ("files", "archive")]
+    gr.on(
+        [tab.select, *(controls[name].change for name in typed)],
+        describe, inputs, [size_note, command, python], trigger_mode="always_last", **QUICK,
+    )  # fmt: skip
+    fetch.click(download, session.mine, saving, **EXPORT)
+    given.upload(upload, [session.mine, given], [session.mine, session.own, note], **QUICK)
+    for form, button in forms.items():
+        button.click(lambda mine, form=form: export(form, mine), session.mine, saving, **EXPORT)
+    ways.to_model(walk.click, session.mine, to_walk)
+
+
+def to_walk(mine: Any) -> tuple[str, Any, int | None]:
+    """The model that was trained, the picture to restore with it, and from which t."""
+    job = own_job(mine)
+    if job.checkpoint is None:
+        raise ValueError("There is no model yet: wait for the training to end, or stop it.")
+    picture = job.plan.picture
+    T = job.checkpoint.schedule.T
+    return job.key, picture, None if picture is None else round(0.6 * T)
+
+
+def allowance() -> str:
+    """The limits of this server, before they bite."""
+    limits = current()
+    at_once = f"{limits.jobs} training{'s' if limits.jobs != 1 else ''} at once"
+    return (
+        f"Here: up to {limits.train_seconds:,} s or {limits.train_steps:,} steps, "
+        f"{limits.train_size}×{limits.train_size} pixels, "
+        f"{limits.train_parameters / 1e6:g} million parameters, {at_once}, "
+        f"uploads of up to {limits.max_upload.upper()}."
+    )
+
+
+def _advanced(controls: dict[str, Any], limits: Any) -> None:
+    """The settings that have good defaults."""
+    with gr.Accordion("Pictures, schedule, optimiser, seed", open=False):
+        controls["size"] = gr.Radio(
+            [size for size in plans.SIZES if size <= limits.train_size], value=16,
+            label="Pixels a side", info="Four times the pixels take four times as long.",
+        )  # fmt: skip
+        controls["grey"] = gr.Checkbox(True, label="Grey", info="One channel in place of three.")
+        controls["family"] = gr.Dropdown(
+            list(FAMILIES), value="linear", label="Schedule", info="How the noise grows over t."
+        )
+        controls["T"] = NumberField(1000, label="T", precision=0, info="Timesteps of the schedule.")
+        controls["beta_start"] = NumberField(1e-4, label="β_start", info="Noise of the first step.")
+        controls["beta_end"] = NumberField(0.02, label="β_end", info="Noise of the last step.")
+        controls["target"] = gr.Radio(
+            [("ε", "eps"), ("x₀", "x0"), ("v", "v")], value="v", label="Target",
+            info="What the network predicts. v is learned soonest.",
+        )  # fmt: skip
+        controls["batch"] = NumberField(
+            32, label="Batch", precision=0, info="Pictures a step: more are steadier and slower."
+        )
+        controls["learning_rate"] = NumberField(
+            0.003, label="Learning rate", info="How far a step goes, at its highest."
+        )
+        controls["ema"] = NumberField(
+            0.999, label="EMA decay", info="How long the averaged weights remember."
+        )
+        controls["label_dropout"] = NumberField(
+            0.1, label="Label dropout", info="Share of labels withheld: guidance needs it."
+        )
+        controls["seed"] = NumberField(
+            0, label="Seed", precision=0, info="Of weights, batches and noise."
+        )

@@ -1,0 +1,59 @@
+"""The ways into the Reverse tab: an event of another tab fills in its settings and goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.events import QUICK
+from app.forms import says_what_is_wrong
+from app.pairs import ALONE
+from app.pictures import Picture
+from app.run_controls import NOISE, PICTURE, Controls, choose_model, choose_pair
+from app.session import Session
+
+TOP_JS = "() => { window.scrollTo(0, 0); return []; }"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How an event of another tab comes here, with settings of its own."""
+
+    tabs: gr.Tabs
+    name: str  # of the tab
+    session: Session
+    controls: Controls
+
+    def to_pair(self, event: Any, pair: str) -> None:
+        """Let `event` show that pair of `app.pairs`."""
+        controls = self.controls
+        outputs = [controls.compare, *controls.sides, controls.asked]
+        self._open(event).success(lambda: [pair, *choose_pair(pair)], outputs=outputs, **QUICK)
+
+    def to_model(self, event: Any, inputs: Any, choose: Callable[..., tuple]) -> None:
+        """Let `event` sample a model: `choose` makes (its key, a picture or None, from_step)."""
+        controls = self.controls
+        outputs = [
+            controls.model, controls.label, controls.compare, controls.start, controls.from_step,
+            controls.asked,
+        ]  # fmt: skip
+        self._open(event).success(
+            says_what_is_wrong(lambda given: _with_model(*choose(given))), inputs, outputs, **QUICK
+        ).success(
+            lambda given: choose(given)[1] or gr.skip(), inputs, self.session.picture, **QUICK
+        )
+
+    def _open(self, event: Any) -> Any:
+        # First of all: what a tab that was never opened is told, it may forget.
+        return event(lambda: gr.Tabs(selected=self.name), outputs=self.tabs, js=TOP_JS, **QUICK)
+
+
+def _with_model(key: str, picture: Picture | None, from_step: int | None) -> list:
+    """The controls for a model; for one that restores a picture, to begin with that, noised."""
+    label, place, asked = choose_model(key)
+    if picture is None:
+        return [key, label, ALONE, NOISE, place, asked]
+    return [key, label, ALONE, PICTURE, place | {"value": from_step}, asked]
