@@ -61,7 +61,7 @@ def test_what_is_not_in_the_gallery_is_refused(key):
 
 def test_a_session_keeps_no_more_of_a_large_upload_than_it_needs():
     picture = Picture(Image.new("RGB", (3000, 2000)), "large")
-    assert picture._square.size == (LARGEST, LARGEST)
+    assert picture.square.size == (LARGEST, LARGEST)
 
 
 def test_a_network_gets_a_digit_exactly_as_it_was_trained():

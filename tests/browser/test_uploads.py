@@ -68,9 +68,7 @@ def upload(page, name, content):
     if not page.locator("#forward-upload").is_visible():
         page.get_by_role("button", name="Your own picture").click()
     page.locator("#forward-upload").wait_for()
-    if (
-        page.locator("#forward-upload input[type=file]").count() == 0
-    ):  # take the old one away
+    if page.locator("#forward-upload input[type=file]").count() == 0:  # take the old one away
         page.get_by_role("button", name="Clear").or_(page.get_by_label("Remove")).first.click()
     page.set_input_files(
         "#forward-upload input[type=file]",
