@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def take(address: str) -> None:
-    """Save forward.png beside this file; the app must be running at `address`."""
+    """Save forward.png and reverse.png beside this file; the app must be running at `address`."""
     path = find_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGS)
@@ -22,6 +22,10 @@ def take(address: str) -> None:
         page.wait_for_selector("#forward-cards canvas")
         page.wait_for_timeout(1500)  # until the last panel has its numbers
         page.screenshot(path=HERE / "forward.png")
+        page.get_by_role("tab", name="Reverse").click()
+        page.wait_for_selector("#reverse-walk canvas")
+        page.wait_for_timeout(1500)
+        page.screenshot(path=HERE / "reverse.png")
         browser.close()
 
 
