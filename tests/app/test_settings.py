@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,15 @@ def test_an_empty_environment_gives_the_defaults():
         max_upload="20mb",
         max_T=4000,
         run_cache=256,
+        train_seconds=600,
+        train_steps=20_000,
+        train_size=64,
+        train_parameters=8_000_000,
+        train_pictures=5_000,
+        jobs=1,
+        waiting=8,
+        grace=120,
+        hub=True,
         queue_size=64,
     )
 
@@ -36,10 +45,38 @@ def test_every_variable_is_read():
             "UNNOISE_MAX_UPLOAD": "3 MB",
             "UNNOISE_MAX_T": "1000",
             "UNNOISE_CACHE": "10",
+            "UNNOISE_TRAIN_SECONDS": "30",
+            "UNNOISE_TRAIN_STEPS": "400",
+            "UNNOISE_TRAIN_SIZE": "32",
+            "UNNOISE_TRAIN_PARAMETERS": "600000",
+            "UNNOISE_TRAIN_PICTURES": "100",
+            "UNNOISE_JOBS": "2",
+            "UNNOISE_WAITING": "0",
+            "UNNOISE_GRACE": "7",
+            "UNNOISE_HUB": "0",
             "UNNOISE_QUEUE": "5",
         }
     )
-    assert settings == Settings("0.0.0.0", 8001, True, "3 mb", 1000, 10, 5)
+    assert settings == Settings(
+        host="0.0.0.0",
+        port=8001,
+        open_browser=True,
+        max_upload="3 mb",
+        max_T=1000,
+        run_cache=10,
+        train_seconds=30,
+        train_steps=400,
+        train_size=32,
+        train_parameters=600_000,
+        train_pictures=100,
+        jobs=2,
+        waiting=0,
+        grace=7,
+        hub=False,
+        queue_size=5,
+    )
+    unread = [f for f in fields(Settings) if getattr(settings, f.name) == f.default]
+    assert unread == []  # a new setting belongs into this test
 
 
 def test_port_overrules_gradios_variable():
@@ -51,6 +88,11 @@ def test_a_space_listens_to_everybody_unless_told_otherwise():
     assert Settings.from_env({"SPACE_ID": "someone/unnoise"}).host == "0.0.0.0"
     told = {"SPACE_ID": "someone/unnoise", "GRADIO_SERVER_NAME": "127.0.0.1"}
     assert Settings.from_env(told).host == "127.0.0.1"
+
+
+def test_a_space_downloads_no_datasets_unless_told_to():
+    assert not Settings.from_env({"SPACE_ID": "someone/unnoise"}).hub
+    assert Settings.from_env({"SPACE_ID": "someone/unnoise", "UNNOISE_HUB": "1"}).hub
 
 
 @pytest.mark.parametrize(
@@ -69,6 +111,15 @@ def test_a_space_listens_to_everybody_unless_told_otherwise():
         ("UNNOISE_MAX_T", "999", "1000 to 1000000"),
         ("UNNOISE_MAX_T", "1000001", "1000 to 1000000"),
         ("UNNOISE_QUEUE", "0", "1 to 10000"),
+        ("UNNOISE_TRAIN_SECONDS", "0", "1 to 1000000"),
+        ("UNNOISE_TRAIN_STEPS", "1e5", "1 to 100000000"),
+        ("UNNOISE_TRAIN_SIZE", "8", "16 to 256"),
+        ("UNNOISE_TRAIN_PARAMETERS", "1000", "500000 to 200000000"),
+        ("UNNOISE_TRAIN_PICTURES", "0", "1 to 100000"),
+        ("UNNOISE_JOBS", "65", "0 to 64"),
+        ("UNNOISE_WAITING", "-1", "0 to 1000"),
+        ("UNNOISE_GRACE", "0", "5 to 86400"),
+        ("UNNOISE_HUB", "no", "0 to 1"),
         ("UNNOISE_MAX_UPLOAD", "big", "like 20mb"),
         ("UNNOISE_MAX_UPLOAD", "20", "like 20mb"),
         ("UNNOISE_MAX_UPLOAD", "0mb", "like 20mb"),
