@@ -186,8 +186,9 @@ class Controls:
     def touched(self) -> list[Any]:
         """What a person may do that asks for another run."""
         return [
-            self.asked.change, self.label.input, self.guidance.release, self.seed.change,
-            self.start.input, self.from_step.release, *self.a.touched, *self.b.touched,
+            self.asked.change, self.session.picture.change, self.session.points.change,
+            self.label.input, self.guidance.release, self.seed.change, self.start.input,
+            self.from_step.release, *self.a.touched, *self.b.touched,
         ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -41,8 +42,21 @@ ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same n
 # -- handlers ----------------------------------------------------------------------------------
 
 
+@dataclass
+class Wish:
+    """The runs that one session asked for last; one object for all its events."""
+
+    runs: tuple[RunSettings, ...] | None = None
+
+
+def ask(wish: Wish, *inputs: Any) -> None:
+    """Note what is asked for: a run under way that no longer is it then ends."""
+    with suppress(ValueError):  # `show` says what is wrong
+        wish.runs = read(*inputs)
+
+
 @says_what_is_wrong
-def show(shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
+def show(wish: Wish, shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
     wanted = read(*inputs)
     if wanted == shown:
@@ -52,6 +66,8 @@ def show(shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
     for letter, settings in zip("AB", wanted, strict=False):
         title = f"{letter} · {settings.title}" if len(wanted) > 1 else settings.title
         for value in (told := Told(recorded(settings, title))):
+            if wish.runs not in (None, wanted):
+                return  # the page asks for the other one as soon as this one has ended
             yield (value, *[gr.skip()] * 5)
         found.append(told.result)
     lesson = text(PAIRS[inputs[8]].lesson) if inputs[8] in PAIRS else ""
@@ -273,24 +289,20 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
         **QUICK,
     )
     again.click(new_seed, outputs=controls.seed, **QUICK)
-    wanted = gr.State(0)
+    wish = gr.State(Wish())
     running = gr.on(
-        [tab.select, wanted.change, session.picture.change, session.points.change],
+        [tab.select, run.click, *controls.touched],
+        ask,
+        [wish, *controls.inputs],
+        **QUICK,
+    ).then(
         show,
-        [session.runs, *controls.inputs],
+        [wish, session.runs, *controls.inputs],
         [progress, scene, spread, factors, lesson, session.runs],
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=progress,
         **NETWORK,
-    )
-    # A hand on the controls ends what is under way: nobody waits for a run that is not wanted.
-    gr.on(
-        [run.click, *controls.touched],
-        time.monotonic_ns,
-        outputs=wanted,
-        cancels=running,
-        **QUICK,
     )
     lanes.input(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
 

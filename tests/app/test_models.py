@@ -86,7 +86,10 @@ def test_without_any_model_one_sentence_says_what_to_do(folder, missing):
         folder.rmdir()
     with pytest.raises(ValueError, match="There is no trained model in checkpoints/"):
         models.names()
-    for call in (lambda: reverse.sample(), lambda: next(reverse.show((), *inputs()))):
+    for call in (
+        lambda: reverse.sample(),
+        lambda: next(reverse.show(reverse.Wish(), (), *inputs())),
+    ):
         with pytest.raises(gr.Error, match="There is no trained model in checkpoints/"):
             call()
 

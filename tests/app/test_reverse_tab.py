@@ -35,6 +35,10 @@ def every_step(monkeypatch):
     monkeypatch.setattr("app.narrate.TELL_SECONDS", 0)
 
 
+def show(shown, *given, wish=None):
+    return reverse.show(wish or reverse.Wish(), shown, *given)
+
+
 def last(generator):
     *_, result = generator
     return result
@@ -52,7 +56,7 @@ def pixels_of(image):
 
 
 def test_showing_a_run_tells_of_each_step_and_then_gives_everything(every_step):
-    *told, result = reverse.show((), *inputs())
+    *told, result = show((), *inputs())
     assert len(told) == 4
     for number, (progress, *others) in enumerate(told, 1):
         assert (progress["done"], progress["of"]) == (number, 4)
@@ -82,21 +86,21 @@ def test_showing_a_run_tells_of_each_step_and_then_gives_everything(every_step):
 
 
 def test_unchanged_settings_do_nothing(monkeypatch):
-    shown = last(reverse.show((), *inputs()))[-1]
+    shown = last(show((), *inputs()))[-1]
     monkeypatch.setattr(runs, "walk", None)  # would be an error
-    assert list(reverse.show(shown, *inputs())) == [(None, *[gr.skip()] * 5)]
+    assert list(show(shown, *inputs())) == [(None, *[gr.skip()] * 5)]
 
 
 def test_a_known_run_is_there_at_once_and_shared():
-    first = last(reverse.show((), *inputs()))[1]
-    assert [value[1] for value in reverse.show((), *inputs())] == [first]
+    first = last(show((), *inputs()))[1]
+    assert [value[1] for value in show((), *inputs())] == [first]
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_pair_by_name_shows_two_runs_and_its_lesson(name):
     few = {"steps": 2}  # of any length: what differs otherwise is the pair's own
     _, scene, spread, _, lesson, shown = last(
-        reverse.show((), *inputs(PAIRS[name].a | few, PAIRS[name].b | few, compare=name))
+        show((), *inputs(PAIRS[name].a | few, PAIRS[name].b | few, compare=name))
     )
     a, b = scene["runs"]
     assert a["title"].startswith("A · ")
@@ -111,7 +115,7 @@ def test_a_pair_by_name_shows_two_runs_and_its_lesson(name):
 
 
 def test_two_runs_tell_which_of_them_is_under_way(every_step):
-    told = [value[0] for value in reverse.show((), *inputs({}, {"steps": 2}, compare=OWN))][:-1]
+    told = [value[0] for value in show((), *inputs({}, {"steps": 2}, compare=OWN))][:-1]
     assert [value["title"][:4] for value in told] == ["A · "] * 4 + ["B · "] * 2
 
 
@@ -125,7 +129,7 @@ def test_a_run_that_is_given_up_stops_and_leaves_nothing_behind(monkeypatch, eve
             yield step
 
     monkeypatch.setattr(runs, "walk", watched)
-    showing = reverse.show((), *inputs({"steps": 900}))
+    showing = show((), *inputs({"steps": 900}))
     for _ in range(3):
         next(showing)
     showing.close()
@@ -133,6 +137,20 @@ def test_a_run_that_is_given_up_stops_and_leaves_nothing_behind(monkeypatch, eve
     assert list(showing) == []
     assert walked == [0, 1, 2]
     assert len(cache) == 0
+
+
+def test_another_wish_ends_the_run_that_is_under_way(every_step, cache):
+    wish, long = reverse.Wish(), inputs({"steps": 900})
+    reverse.ask(wish, *long)
+    showing = show((), *long, wish=wish)
+    next(showing)
+    reverse.ask(wish, *long)  # the same once more changes nothing
+    reverse.ask(wish, *inputs({"steps": "nonsense"}))  # nor does what makes no sense
+    assert next(showing)[0]["done"] == 2
+    reverse.ask(wish, *inputs())
+    assert list(showing) == []
+    assert len(cache) == 0
+    assert last(show((), *inputs(), wish=wish))[-1] == read(*inputs())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +169,7 @@ def test_nonsense_gets_one_sentence_in_the_page(changes, sentence):
     }
     shared = {key: value for key, value in changes.items() if key not in own}
     with pytest.raises(gr.Error, match=sentence):
-        next(reverse.show((), *inputs(own, **shared)))
+        next(show((), *inputs(own, **shared)))
 
 
 # -- branches, many, export ----------------------------------------------------------------------
@@ -159,7 +177,7 @@ def test_nonsense_gets_one_sentence_in_the_page(changes, sentence):
 
 @pytest.fixture
 def shown():
-    return last(reverse.show((), *inputs()))[-1]
+    return last(show((), *inputs()))[-1]
 
 
 def test_branching_tells_of_its_steps_and_shows_a_fan(shown, every_step):
@@ -175,7 +193,7 @@ def test_branching_tells_of_its_steps_and_shows_a_fan(shown, every_step):
 
 
 def test_branching_along_the_run_narrows():
-    shown = last(reverse.show((), *inputs({"steps": 10}, label="any")))[-1]
+    shown = last(show((), *inputs({"steps": 10}, label="any")))[-1]
     _, sheet = last(reverse.branch_along(shown))
     spreads = [float(row["note"].rsplit(" ", 1)[1]) for row in sheet["rows"]]
     assert [row["title"] for row in sheet["rows"]] == [
@@ -204,7 +222,7 @@ def test_many_samples_are_the_runs_of_the_seeds_that_follow(shown, every_step):
 
 @pytest.mark.parametrize("label", ["3", "any"])
 def test_one_sample_of_each_class_is_what_a_click_on_it_leads_to(label):
-    shown = last(reverse.show((), *inputs(label=label, guidance=4.0)))[-1]
+    shown = last(show((), *inputs(label=label, guidance=4.0)))[-1]
     _, sheet = last(reverse.many(8, reverse.EACH_LABEL, 4.0, shown))
     (row,) = sheet["rows"]
     assert [p["caption"] for p in row["pictures"]] == list("0123456789")
@@ -269,7 +287,7 @@ def test_before_the_first_run_one_is_told_to_make_one(handler):
 
 def test_without_a_cache_everything_still_works(monkeypatch):
     monkeypatch.setattr(runs, "RUNS", LRU(0))
-    shown = last(reverse.show((), *inputs()))[-1]
+    shown = last(show((), *inputs()))[-1]
     assert last(reverse.branch(750, shown))[1]["rows"]
     assert reverse.export("PNG", shown)
 
@@ -301,5 +319,5 @@ def test_the_page_opens_with_a_run_that_is_known_already(cache):
     reverse.warm_up()
     with gr.Blocks() as page:
         controls = Controls.build(Session.create(), page.load)
-    assert len(list(reverse.show((), *(c.value for c in controls.inputs)))) == 1
+    assert len(list(show((), *(c.value for c in controls.inputs)))) == 1
     assert len(cache) == 1

@@ -296,7 +296,7 @@ def test_the_other_run_has_settings_of_its_own(page):
 # -- while it is computed ------------------------------------------------------------------------
 
 
-def test_a_long_run_tells_of_itself_and_can_be_stopped(page):
+def test_a_long_run_tells_of_itself_and_ends_when_stopped_or_no_longer_wanted(page):
     seed(page, 90_001)  # that no other test has computed
     before = run_of(seed=90_001)
     assert eventually(lambda: ends_with(page, before))
@@ -313,6 +313,8 @@ def test_a_long_run_tells_of_itself_and_can_be_stopped(page):
     expect(told.locator(".body")).to_have_count(0)
     page.seek(20, "reverse")
     assert eventually(lambda: shows(page, before, 20))
+    page.locator("#reverse-run").click()  # the same again, and then another wish in the middle
+    expect(told.locator(".body")).to_be_visible()
     steps(page, 4)
     expect(title(page)).to_have_text("DDPM · 4 steps")
     assert eventually(lambda: ends_with(page, run_of(steps=4, seed=90_001)))
