@@ -11,7 +11,7 @@ every stage as in Ho et al. 2020, appendix B. It knows no schedule: t is a numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -143,12 +143,19 @@ class UNet(nn.Module):
             self._zero_init()
 
     def forward(
-        self, x: Tensor, t: Tensor, label: Tensor | None = None, *, watch: Watch | None = None
+        self,
+        x: Tensor,
+        t: Tensor,
+        label: Tensor | None = None,
+        *,
+        watch: Watch | None = None,
+        cut: Collection[int] = (),
     ) -> Tensor:
         """The prediction for x (B, C, H, W) at t (B,), which may be fractional; x's shape.
 
         label: (B,) integers, where `classes` itself means "no label", as None does for all.
-        `watch` sees every block at work. Raises ValueError for a shape or label that does not fit.
+        `watch` sees every block at work. The skip connections of the levels in `cut` carry zeros.
+        Raises ValueError for a shape or label that does not fit.
         """
         self._check(x, t, label)
         emb = self.embed(t, label)
@@ -159,7 +166,8 @@ class UNet(nn.Module):
                 skips.append(x)
                 x = block(x, emb)
             elif isinstance(block, Upsample):
-                x = block(x, skips.pop(), emb)
+                skip = skips.pop()
+                x = block(x, torch.zeros_like(skip) if len(skips) in cut else skip, emb)
             else:
                 x = block(x)
             if watch is not None:
@@ -175,7 +183,9 @@ class UNet(nn.Module):
             label = torch.full_like(t, self.label.no_label, dtype=torch.long)
         return emb + self.label(label)
 
-    def trace(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Trace:
+    def trace(
+        self, x: Tensor, t: Tensor, label: Tensor | None = None, *, cut: Collection[int] = ()
+    ) -> Trace:
         """One forward pass with every activation and attention map; arguments as `forward`."""
         activations, attention = {}, {}
 
@@ -184,7 +194,7 @@ class UNet(nn.Module):
             if isinstance(block, SelfAttention):
                 attention[name] = block.weights(before)
 
-        return Trace(self(x, t, label, watch=watch), activations, attention)
+        return Trace(self(x, t, label, watch=watch, cut=cut), activations, attention)
 
     def describe(self, image_size: int | None = None) -> list[BlockInfo]:
         """The blocks in the order of the forward pass, for images of that side.

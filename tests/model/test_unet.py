@@ -222,3 +222,21 @@ def test_a_trace_has_every_activation_and_every_attention_map():
     }
     for weights in trace.attention.values():
         assert torch.allclose(weights.sum(dim=-1), torch.ones(weights.shape[:-1]), atol=1e-5)
+
+
+def test_a_cut_skip_carries_zeros():
+    net = tiny(channels=(4, 8, 8), attention=())
+    x, t = inputs(net)
+    emb = net.embed(t)
+    blocks = net.blocks
+    h0 = blocks["input"](x)
+    h1 = blocks["down1"](h0, emb)
+    h = blocks["down2"](h1, emb)
+    for i in (1, 2, 3):
+        h = blocks[f"bottleneck{i}"](h)
+    up = blocks["up1"](h, torch.zeros_like(h1), emb)
+    by_hand = blocks["output"](blocks["up0"](up, h0, emb))
+    torch.testing.assert_close(net(x, t, cut={1}), by_hand)
+    assert not torch.allclose(net(x, t), by_hand)
+    torch.testing.assert_close(net.trace(x, t, cut={1}).output, by_hand)
+    assert torch.equal(net(x, t, cut=()), net(x, t))
