@@ -134,10 +134,9 @@ class Denoiser:
         return replace(self, schedule=schedule, trained_on=own, told=told)
 
     def _told(self, x_t: Tensor, t: int | Tensor) -> Tensor:
-        t = torch.as_tensor(t)
         if self.told is not None:
-            t = self.told[t.cpu()].float()
-        return t.to(x_t.device).expand(len(x_t))
+            t = self.told[torch.as_tensor(t).cpu()].float()
+        return torch.as_tensor(t, device=x_t.device).expand(len(x_t))
 
     def _labels(self, x_t: Tensor) -> Tensor | None:
         if self.label is None:
