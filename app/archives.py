@@ -6,11 +6,14 @@ Nothing in an archive decides where anything is written, and nothing of it is ex
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import torch
 from PIL import Image
@@ -33,6 +36,11 @@ MAX_FILES = 5_000
 MAX_UNPACKED = 512 * 2**20  # bytes, all files together
 MAX_RATIO = 200  # unpacked to packed: pictures and weights hardly shrink
 
+# What zipfile raises for bytes that are no archive, or no longer.
+BROKEN = (
+    TypeError, OSError, EOFError, OverflowError, UnicodeDecodeError, struct.error,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 NO_ZIP = (
     "The file is no zip archive that can be read here: pack the folder as .zip and upload that."
 )
@@ -49,9 +57,10 @@ def members(path: str | PathLike[str] | None) -> Iterator[tuple[str, bytes]]:
             files = [info for info in archive.infolist() if not info.is_dir()]
             _check(files)
             for info in files:
-                if not any(part.startswith((".", "__")) for part in info.filename.split("/")):
-                    yield info.filename, _read(archive, info)
-    except (TypeError, OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+                name = PureWindowsPath(info.filename).as_posix()  # some pack with backslashes
+                if not any(part.startswith((".", "__")) for part in name.split("/")):
+                    yield name, _read(archive, info)
+    except (*BROKEN, NotImplementedError) as error:
         raise ValueError(NO_ZIP) from error
     except RuntimeError as error:  # it wants a password
         raise ValueError("The archive is encrypted: pack it without a password.") from error
@@ -61,8 +70,8 @@ def _check(files: list[zipfile.ZipInfo]) -> None:
     if len(files) > MAX_FILES:
         raise ValueError(f"The archive holds more than {MAX_FILES:,} files: pack fewer.")
     for info in files:
-        path = PurePosixPath(info.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in info.filename:
+        path = PureWindowsPath(info.filename)  # which knows both kinds of slashes, and drives
+        if path.anchor or ".." in path.parts:
             raise ValueError(
                 "The archive names a place outside itself: pack the folder anew, without paths."
             )
