@@ -141,7 +141,8 @@ def make_plan(
     """A plan from what the page sent; ValueError with one sentence that says what is wrong."""
     limits = current()
     check_choice(source, "The data", SOURCES)
-    check_choice(size, "The size", [side for side in SIZES if side <= limits.train_size])
+    sizes = [side for side in SIZES if side <= limits.train_size]
+    size = int(check_choice(size, "The size", sizes))
     check_choice(family, "The schedule", FAMILIES)
     channels, bottleneck, attention = NETWORKS[check_choice(network, "The network", NETWORKS)]
     schedule: dict[str, Any] = {"family": family, "T": check_integer(T, "T", 2, limits.max_T)}
@@ -179,7 +180,12 @@ def make_plan(
     load, name, title = _data(
         source, picture, files, archive, dataset, size, image_channels, limits
     )
-    settings = _settings(name, unet, schedule, config)
+    if started is None:
+        command = command_line(_settings(name, unet, schedule, config))
+        python = python_code(name, unet, schedule, config)
+    else:
+        command = "# The command line trains from scratch; the Python below begins like this one."
+        python = fine_tuning_code(name, base, started, config)
     return Plan(
         title=title if started is None else f"{title}, from {base}",
         load=load,
@@ -187,8 +193,8 @@ def make_plan(
         schedule=schedule,
         config=config,
         base=started,
-        command=command_line(settings),
-        python=python_code(name, unet, schedule, config),
+        command=command,
+        python=python,
         picture=picture if source == ONE else None,
     )
 
@@ -268,7 +274,6 @@ def python_code(
     """The same training as a few lines of Python."""
     recipe = ", ".join(f"{key}={value!r}" for key, value in schedule.items() if key != "family")
     maker = schedule["family"].replace(" ", "_")
-    budget = f"steps={config.steps}" if config.steps else f"minutes={config.minutes:.4g}"
     return f"""\
 from model import NoiseSchedule, UNetConfig
 from model.data import load_data
@@ -279,10 +284,43 @@ data = load_data({name!r}, size={unet.image_size}, channels={unet.image_channels
 network = UNetConfig(image_channels={unet.image_channels}, image_size={unet.image_size}, \
 channels={unet.channels}, bottleneck={unet.bottleneck}, attention={unet.attention}, \
 pre_norm={unet.pre_norm}, zero_init={unet.zero_init}, classes=len(data.classes))
-config = TrainConfig({budget}, target={config.target!r}, batch={config.batch}, \
-learning_rate={config.learning_rate:g}, ema={config.ema:g}, seed={config.seed})
+config = {_config_code(config)}
 schedule = NoiseSchedule.{maker}({recipe})
 training = Training.start(new_network(network, config.seed), schedule, config)
 for progress in train(training, data):
     print(progress.step, progress.loss)
 """
+
+
+def fine_tuning_code(name: str, base: str, started: Checkpoint, config: TrainConfig) -> str:
+    """The same for a training that begins with the weights of a checkpoint."""
+    network = started.config.network
+    unlabelled = ""
+    if network.classes:
+        unlabelled = """
+# Pictures of one's own have none of its labels: it learns them as "no label".
+none = torch.full((len(data),), len(base.config.classes))
+data = replace(data, labels=none, classes=base.config.classes)"""
+    imports = "from dataclasses import replace\n\nimport torch\n\n" if unlabelled else ""
+    return f"""\
+{imports}from model import load_checkpoint
+from model.data import load_data
+from model.train import train
+from model.training import TrainConfig, Training
+
+base = load_checkpoint({base!r})
+data = load_data({name!r}, size={network.image_size}, channels={network.image_channels}){unlabelled}
+config = {_config_code(config)}
+training = Training.start(base.net.requires_grad_(True), base.schedule, config)
+for progress in train(training, data):
+    print(progress.step, progress.loss)
+"""
+
+
+def _config_code(config: TrainConfig) -> str:
+    budget = f"steps={config.steps}" if config.steps else f"minutes={config.minutes!r}"
+    return (
+        f"TrainConfig({budget}, target={config.target!r}, batch={config.batch}, "
+        f"learning_rate={config.learning_rate!r}, warmup={config.warmup}, ema={config.ema!r}, "
+        f"label_dropout={config.label_dropout!r}, seed={config.seed})"
+    )
