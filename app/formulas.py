@@ -120,7 +120,8 @@ def _ddim(now: Tensor, then: Tensor, before: str, eta: float) -> Formula:
         groups.append([_text("+"), SIGMA, _text("·"), Z])
         text = f"x_{{{before}}} = √ᾱ_{{{before}}} · x̂_0 + √(1−ᾱ_{{{before}}}−σ_t²) · ε_θ + σ_t · z"
     of_eps = (1 - then - sigma**2).clamp(min=0).sqrt()
-    return Formula(text, groups, {"x0": then.sqrt(), "eps": of_eps, "sigma": sigma}, sigma)
+    factors = {"x0": then.sqrt(), "eps": of_eps} | ({"sigma": sigma} if eta else {})
+    return Formula(text, groups, factors, sigma)
 
 
 def _heun(now: Tensor, then: Tensor, before: str) -> Formula:

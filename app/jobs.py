@@ -31,6 +31,8 @@ OVER = (DONE, FAILED)
 NICENESS = 10  # of a job's threads: whoever looks at a page comes first
 SAMPLING_SHARE = 0.15  # of a job's time goes into samples at most
 KEPT = 32  # jobs that are over, of all sessions, before the oldest is forgotten
+MOST_MOMENTS = 40  # of a film, which travels to the page as a whole
+LOOK_SECONDS = 1.0  # how often a job that rests asks whether its page is still there
 log = logging.getLogger(__name__)
 
 
@@ -41,8 +43,8 @@ class Moment:
     step: int
     averaged: Tensor  # (N, C, H, W), from the averaged weights
     raw: Tensor  # (N, C, H, W), from the last ones
-    example: Example
-    believed: Tensor  # (C, H, W): ε_θ of the example
+    example: Example | None = None  # none after a last step that nobody foresaw
+    believed: Tensor | None = None  # (C, H, W): ε_θ of the example
 
 
 @dataclass(eq=False)
@@ -57,7 +59,8 @@ class Job:
     records: list[Progress] = field(default_factory=list)  # without samples
     film: list[Moment] = field(default_factory=list)
     data: ImageData | None = None
-    training: Training | None = None
+    training: Training | None = None  # while it runs: it takes four times the network's memory
+    steps: int = 0  # behind the weights that it has, or had
     checkpoint: Checkpoint | None = None
     seen: float = field(default_factory=time.monotonic)  # when a page last asked for it
     going: threading.Event = field(default_factory=threading.Event)  # cleared while paused
@@ -129,7 +132,7 @@ class Registry:
         """An estimate: what is left of those that run, and the budgets of those before it."""
         with self._lock:
             running = [self._jobs[key] for key in self._running]
-            left = sum(j.training.seconds_left if j.training else _budget(j) for j in running)
+            left = sum(map(_seconds_left, running))
             ahead = list(self._queue)[: max(0, self.place(job) - 1)]
             return (left + sum(map(_budget, ahead))) / max(1, self.places)
 
@@ -192,13 +195,16 @@ class Registry:
         except Exception:
             log.exception("a training ended by an error")
             message = "The training ended by an error in the app, which the server has noted."
-        finally:
-            if job.training is not None and job.training.step:
-                self._keep(job)
-            with self._lock:
-                job.state, job.message = state, message
-                self._running.discard(job.key)
-                self._fill()
+        try:
+            self._keep(job)
+        except Exception:
+            log.exception("what a training learned could not be kept")
+            state, message = FAILED, "What was learned could not be kept."
+        with self._lock:
+            job.state, job.message = state, message[:1].upper() + message[1:]
+            job.plan, job.data, job.training = replace(job.plan, load=_forgotten), None, None
+            self._running.discard(job.key)
+            self._fill()
 
     def _train(self, job: Job) -> str:
         data = job.plan.data()
@@ -207,25 +213,33 @@ class Registry:
         if job.stopped:  # while the data were loaded
             training.stopping = True
         training.sampling = True  # the first step: what no training gives
-        next_film = 0.0
+        next_film, pause = 0.0, 1.0
         for progress in train(training, data):
             if progress.samples is not None:
                 began = time.perf_counter()
                 job.film.append(_moment(training, progress))
                 spent = 2 * (time.perf_counter() - began)  # as long for the averaged ones
-                next_film = training.seconds + max(1.0, spent / SAMPLING_SHARE)
+                if len(job.film) > MOST_MOMENTS:  # a long one gets coarser, not larger
+                    job.film, pause = job.film[::2], 2 * pause
+                next_film = training.seconds + max(pause, spent / SAMPLING_SHARE)
             job.records.append(replace(progress, samples=None, example=None))
             if training.seconds >= next_film or _nearly_over(training):
                 training.sampling = True
+            while not self._abandoned(job) and not job.going.wait(LOOK_SECONDS):
+                pass
             if self._abandoned(job):
                 training.stopping = True
                 return "It ended because its page was closed."
-            job.going.wait()
+        if training.step and job.film[-1].step < training.step:
+            samples = draw_samples(training), draw_samples(training, averaged=False)
+            job.film.append(Moment(training.step, *samples))
         return "It was stopped." if job.stopped else "The budget is used up."
 
     def _keep(self, job: Job) -> None:
-        job.checkpoint = job.plan.checkpoint(job.training, job.data)
-        models.keep(job.key, f"{job.plan.title}, step {job.training.step}", job.checkpoint)
+        job.steps = job.training.step if job.training is not None else 0
+        if job.steps:
+            job.checkpoint = job.plan.checkpoint(job.training, job.data)
+            models.keep(job.key, f"{job.plan.title}, step {job.steps}", job.checkpoint)
 
 
 def _nearly_over(training: Training) -> bool:
@@ -243,6 +257,16 @@ def _moment(training: Training, progress: Progress) -> Moment:
     return Moment(progress.step, progress.samples, raw, example, believed.eps[0])
 
 
+def _forgotten() -> ImageData:
+    raise ValueError("The pictures of a training that is over are not kept.")
+
+
+def _seconds_left(job: Job) -> float:
+    """What a job that runs still takes; its budget, as long as nothing can be told from it."""
+    training = job.training
+    return training.seconds_left if training is not None and training.step else _budget(job)
+
+
 def _budget(job: Job) -> float:
     """The seconds that a job may take; a guess where it is given in steps."""
     config = job.plan.config
@@ -252,7 +276,9 @@ def _budget(job: Job) -> float:
 def _be_nice() -> None:
     """Let this thread, and those that PyTorch starts for it, yield to all others."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, thread)  # which only the system's owner may undo
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, NICENESS))
 
 
 REGISTRY = Registry(current().jobs, current().waiting, current().grace)

@@ -172,11 +172,16 @@ class Comparison:
     expected: Tensor | None  # (C, H, W), the average training picture, where it is known
 
 
+def counts(settings: RunSettings) -> list[int]:
+    """Those of `COUNTS` that a run of this model can have."""
+    return [count for count in COUNTS if count <= schedule_of(settings).T]
+
+
 def compare(settings: RunSettings) -> Generator[dict[str, Any], None, Comparison]:
     """DDIM in 1, 2, … 50 steps from the same noise, yielding values for a `Progress`."""
     seeds = range(settings.seed, settings.seed + ROWS)
     endings = {}
-    for count in COUNTS:
+    for count in counts(settings):
         few = replace(settings, sampler="ddim", eta=0.0, steps=count)
         step = yield from narrated(finished(walk(few, seeds)), few.title, count)
         endings[count] = step.x_next
@@ -225,4 +230,4 @@ def comparison_payload(found: Comparison, settings: RunSettings) -> dict[str, An
         )
         note = f"they differ by {rms((found.average - found.expected)[None]).item():.3f} (rms)"
     rows.append({"title": f"{AVERAGED} seeds in one step", "note": note, "pictures": pictures})
-    return {"rows": rows, "columns": len(COUNTS)}
+    return {"rows": rows, "columns": len(found.endings)}

@@ -55,13 +55,14 @@ def film_payload(moments: Sequence[Moment]) -> dict[str, Any]:
         "averaged": [tiled(moment.averaged, COLUMNS) for moment in moments],
         "raw": [tiled(moment.raw, COLUMNS) for moment in moments],
     }
-    examples = [moment.example for moment in moments]
+    seen = [moment for moment in moments if moment.example is not None]
+    examples = [moment.example for moment in seen]
     errors = [(example.output - example.target).square() for example in examples]
     pictures = {
         "x0": [example.x0 for example in examples],
         "eps": [example.eps for example in examples],
         "x": [example.x_t for example in examples],
-        "believed": [moment.believed for moment in moments],
+        "believed": [moment.believed for moment in seen],
         "error": [2 * error - 1 for error in errors],
     }
     t = torch.tensor([example.t for example in examples])
@@ -73,8 +74,9 @@ def film_payload(moments: Sequence[Moment]) -> dict[str, Any]:
                 _pixels(sheets), [], {}, end="",
             ),
             panel(
-                _Frames(steps, examples[-1].x0), "One example, as algorithm 1 sees it",
-                _pixels(pictures), [], {"x": ("t = #", t), "error": ("mean #", loss)}, end="",
+                _Frames([moment.step for moment in seen], examples[-1].x0),
+                "One example, as algorithm 1 sees it", _pixels(pictures), [],
+                {"x": ("t = #", t), "error": ("mean #", loss)}, end="",
             ),
         ],
         LANES,
@@ -175,8 +177,8 @@ def algorithm_rows(job: Job) -> dict[str, Any]:
             f"learning rate {now.learning_rate:.2g}"
         )
         done = f"{now.fraction:.0%} done, {now.images_per_second:.0f} pictures/s"
-    if job.film:
-        last = f"in the last example t = {job.film[-1].example.t}"
+    if examples := [moment.example for moment in job.film[:] if moment.example is not None]:
+        last = f"in the last example t = {examples[-1].t}"
     lines = [
         ("1 · repeat", seen),
         ("2 · draw a training picture x_0", f"{config.batch} of them at once"),

@@ -13,7 +13,7 @@ from app import theme
 from app.components import RUNTIME, Header
 from app.session import Session
 from app.settings import current
-from app.tabs import forward, reverse, schedules, subtract, train
+from app.tabs import forward, reverse, schedules, subtract, train, unet
 
 HOUR = 3600
 
@@ -32,6 +32,8 @@ def build() -> gr.Blocks:
                 ways = _or_say_why(partial(reverse.build, session, tab, tabs))
             with gr.Tab("Subtract all", id="subtract") as tab:
                 _or_say_why(lambda tab=tab: subtract.build(session, tab, ways))
+            with gr.Tab("U-Net", id="unet") as tab:
+                _or_say_why(partial(unet.build, session, tab))
             with gr.Tab("Train", id="train") as tab:
                 _or_say_why(lambda tab=tab: train.build(session, tab, page, ways))
     return page

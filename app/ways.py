@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from app import models
 from app.events import QUICK
 from app.forms import says_what_is_wrong
-from app.pairs import ALONE
+from app.pairs import ALONE, DEFAULTS
 from app.pictures import Picture
 from app.run_controls import NOISE, PICTURE, Controls, choose_model, choose_pair
 from app.session import Session
@@ -38,7 +39,7 @@ class Ways:
         controls = self.controls
         outputs = [
             controls.model, controls.label, controls.compare, controls.start, controls.from_step,
-            controls.asked,
+            controls.a.components["steps"], controls.asked,
         ]  # fmt: skip
         self._open(event).success(
             says_what_is_wrong(lambda given: _with_model(*choose(given))), inputs, outputs, **QUICK
@@ -54,6 +55,7 @@ class Ways:
 def _with_model(key: str, picture: Picture | None, from_step: int | None) -> list:
     """The controls for a model; for one that restores a picture, to begin with that, noised."""
     label, place, asked = choose_model(key)
+    steps = min(DEFAULTS["steps"], models.load(key).schedule.T)
     if picture is None:
-        return [key, label, ALONE, NOISE, place, asked]
-    return [key, label, ALONE, PICTURE, place | {"value": from_step}, asked]
+        return [key, label, ALONE, NOISE, place, steps, asked]
+    return [key, label, ALONE, PICTURE, place | {"value": from_step}, steps, asked]

@@ -7,6 +7,7 @@ no more than "take frame i" and "a · u + b · v" with coefficients that Python 
 from app.components.base import asset
 from app.components.views import (
     AlignedStrip,
+    Attention,
     Cards,
     Chart,
     Download,
@@ -23,6 +24,8 @@ from app.components.views import (
     Steps,
     Strip,
     Timestep,
+    UNetData,
+    UNetDiagram,
     Walk,
 )
 
@@ -31,6 +34,7 @@ RUNTIME = asset("runtime.js")
 __all__ = [
     "RUNTIME",
     "AlignedStrip",
+    "Attention",
     "Cards",
     "Chart",
     "Download",
@@ -47,5 +51,7 @@ __all__ = [
     "Steps",
     "Strip",
     "Timestep",
+    "UNetData",
+    "UNetDiagram",
     "Walk",
 ]

@@ -11,6 +11,7 @@ function cell({ image, caption, hint = '', role = '', key = null }) {
 function draw() {
   const rows = props.value?.rows ?? [];
   root.style.setProperty('--columns', props.value?.columns ?? 8);
+  root.style.setProperty('--narrow', props.value?.narrow ?? Math.min(5, props.value?.columns ?? 5));
   root.replaceChildren(...rows.map(row => make('section', {},
     row.title ? make('h4', {}, symbol(row.title), row.note ? make('small', {}, symbol(row.note)) : null) : null,
     make('div', { className: 'cells' }, ...row.pictures.map(cell)))));

@@ -86,12 +86,39 @@ class Sheet(View):
     """Rows of captioned pictures, which may be there to choose from.
 
     Payload: {"rows": [{"title", "note", "pictures": [{"image": data URL, "caption", "hint",
-    "role", "key": what a click sends, or None}]}], "columns": of a wide page}.
+    "role", "key": what a click sends, or None}]}], "columns": of a wide page, "narrow": of a
+    phone's}.
     Event `picked` with {"key"}.
     """
 
     STEM = "sheet"
     EVENTS: ClassVar = [EventListener("picked")]
+
+
+class UNetData(View):
+    """Publishes a network and what a forward pass left in it; draws nothing itself.
+
+    Payload: what `app.anatomy.alive` or `classic_diagram` returns.
+    """
+
+    STEM = "unet_data"
+    CLASSES: ClassVar = ["gone"]
+
+
+class UNetDiagram(View):
+    """The network as a diagram in SVG, its activations in the blocks, and the inside of one.
+
+    Event `opened` with {"block": name}.
+    """
+
+    STEM = "unet"
+    EVENTS: ClassVar = [EventListener("opened")]
+
+
+class Attention(View):
+    """Where a pixel looks, head by head; the pixel is chosen by click or arrow keys."""
+
+    STEM = "attention"
 
 
 class Cards(View):

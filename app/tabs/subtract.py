@@ -74,7 +74,7 @@ def examine(source: Any, picture: Picture | None, shown: RunSettings | None) -> 
 def compare(*settings: Any) -> Generator[tuple, None, None]:
     """Few steps beside many, from the same noise."""
     model, label, guidance, seed = settings[:4]
-    wanted = run_settings(model=model, label=label, guidance=guidance, seed=seed)
+    wanted = run_settings(model=model, label=label, guidance=guidance, seed=seed, steps=1)
     for value in (found := Told(subtract.compare(wanted))):
         yield value, gr.skip()
     yield None, subtract.comparison_payload(found.result, wanted)

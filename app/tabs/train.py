@@ -81,8 +81,8 @@ def watch(mine: Any, frames: Any) -> tuple:
         return None, *[gr.skip()] * 7, *buttons(None), gr.Timer(active=False)
     moments = job.film[:]
     scene, count = gr.skip(), gr.skip()
-    if moments and frames != (job.key, len(moments)):
-        scene, count = train_scene.film_payload(moments), (job.key, len(moments))
+    if moments and frames != (job.key, moments[-1].step):
+        scene, count = train_scene.film_payload(moments), (job.key, moments[-1].step)
     curves = gr.skip(), gr.skip()
     if job.records:
         curves = train_scene.loss_figure(job), train_scene.bands_figure(job)
@@ -116,7 +116,8 @@ def words(job: Job) -> str:
         return "**Paused.** Resume goes on where it stands."
     if not job.over:
         return "" if job.records else "**Loading** the pictures …"
-    steps = f" after {job.training.step:,} steps" if job.training else ""
+    s = "" if job.steps == 1 else "s"
+    steps = f" after {job.steps:,} step{s}" if job.steps else ""
     tail = " The model is in the lists of Reverse and Subtract all." if job.checkpoint else ""
     return f"**Ended{steps}.** {job.message}{tail}"
 
@@ -177,17 +178,16 @@ def describe(picture: Any, *values: Any) -> tuple[str, str, str]:
     """The size of the network, and the same settings as a command and as Python."""
     given = dict(zip(FIELDS, values, strict=True))
     # What is not chosen yet is no mistake yet: the settings are what is shown.
-    given |= {"source": plans.DIGITS} if given["source"] in (plans.FEW, plans.ZIP) else {}
+    if given["source"] in (plans.FEW, plans.ZIP):
+        given["source"] = plans.ONE
+    elif given["source"] == plans.HUB:
+        given["dataset"] = given["dataset"] or "owner/name"
     try:
         plan = plans.make_plan(picture=picture_or_default(picture), **given)
     except ValueError as error:
         return str(error), gr.skip(), gr.skip()
     count = plans.count_parameters(plan.network)
-    command, python = plan.command, plan.python
-    if values[0] in (plans.FEW, plans.ZIP):
-        command = command.replace("--data digits", "--data PICTURES/")
-        python = python.replace("'digits'", "'PICTURES/'")
-    return f"{count:,} parameters.", command, python
+    return f"{count:,} parameters.", plan.command, plan.python
 
 
 @says_what_is_wrong
