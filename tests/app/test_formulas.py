@@ -121,6 +121,7 @@ def test_each_symbol_says_what_it_is_and_each_factor_has_a_curve(sampler):
     tokens = [token for group in rule.groups for token in group]
     for token in tokens:
         assert set(token) == {"text"} or (token["symbol"] and len(token["hint"]) > 10)
+    assert rule.factors.keys() == {token["factor"] for token in tokens if "factor" in token}
     for name in rule.factors:
         assert name in COLOURS
         assert name in NAMES or settings.sampler in TERMS
