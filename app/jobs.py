@@ -31,6 +31,7 @@ OVER = (DONE, FAILED)
 NICENESS = 10  # of a job's threads: whoever looks at a page comes first
 SAMPLING_SHARE = 0.15  # of a job's time goes into samples at most
 KEPT = 32  # jobs that are over, of all sessions, before the oldest is forgotten
+SHORTEST_PAUSE = 1.0  # seconds between samples
 MOST_MOMENTS = 40  # of a film, which travels to the page as a whole
 LOOK_SECONDS = 1.0  # how often a job that rests asks whether its page is still there
 log = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ class Registry:
         if job.stopped:  # while the data were loaded
             training.stopping = True
         training.sampling = True  # the first step: what no training gives
-        next_film, pause = 0.0, 1.0
+        next_film, pause = 0.0, SHORTEST_PAUSE
         for progress in train(training, data):
             if progress.samples is not None:
                 began = time.perf_counter()
