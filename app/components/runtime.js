@@ -238,6 +238,18 @@ window.unnoise ??= (() => {
   const onThemeChange = callback => new MutationObserver(callback)
     .observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
+  // Gradio's sliders tell of a hand that lets go of the mouse, but not of one at the keyboard.
+  const SETTLE_MS = 400; // keys come in bursts
+  let settling = 0;
+  document.addEventListener('keyup', ({ target, key }) => {
+    const slider = target.matches?.('input[aria-label^="range slider for"]');
+    if (!slider && !target.matches?.('input[aria-label^="number input for"]')) return;
+    if (!(slider ? /^(Arrow|Page|Home|End)/ : /^Enter$/).test(key)) return;
+    clearTimeout(settling);
+    settling = setTimeout(() => target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true })),
+      slider ? SETTLE_MS : 0);
+  });
+
   return {
     scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
   };

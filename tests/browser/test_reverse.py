@@ -238,8 +238,8 @@ def test_another_model_label_sampler_and_noise_are_another_run(page):
     assert eventually(lambda: ends_with(page, cat))
 
 
-def test_a_run_of_one_step_is_drawn_too(page):
-    steps(page, 1)
+def test_keys_move_a_slider_and_a_run_of_one_step_is_drawn_too(page):
+    page.locator("#steps-A input[type=range]").press("Home")
     expect(title(page)).to_have_text("DDPM · 1 step")
     run = run_of(steps=1)
     assert eventually(lambda: shows(page, run, 0))
@@ -247,7 +247,9 @@ def test_a_run_of_one_step_is_drawn_too(page):
     page.locator("#reverse-time .play").click()
     page.locator("#reverse-time .on").click()
     assert page.t("reverse") == 0
-    steps(page, 3)
+    number = page.locator("#steps-A input[type=number]")
+    number.fill("3")
+    number.press("Enter")
     expect(title(page)).to_have_text("DDPM · 3 steps")
     assert eventually(lambda: shows(page, run_of(steps=3), page.t("reverse")))
 
