@@ -7,6 +7,7 @@ import pytest
 
 import model.checkpoint
 from app import models
+from app.session import Session
 from app.tabs import reverse
 from tests.app.reverse_inputs import inputs
 
@@ -92,6 +93,14 @@ def test_without_any_model_one_sentence_says_what_to_do(folder, missing):
     ):
         with pytest.raises(gr.Error, match="There is no trained model in checkpoints/"):
             call()
+
+
+def test_without_any_model_the_tab_lays_nothing_out(folder):
+    with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab() as tab:
+        session, before = Session.create(), len(page.blocks)
+        with pytest.raises(ValueError, match="There is no trained model"):
+            reverse.build(session, tab, tabs)
+        assert len(page.blocks) == before
 
 
 @pytest.mark.parametrize("name", [None, 3, "", "nobody", "../model", ["digits"], {"a": 1}, True])

@@ -269,6 +269,19 @@ def test_twenty_steps_with_the_wide_variance_leave_noise_behind():
     assert roughness[1] > roughness[0]
 
 
+def test_without_clipping_a_network_that_finds_the_noise_is_thrown_off_and_one_of_v_is_not():
+    pair = PAIRS["clipped beside not"]
+    spread = {}
+    for model in ("digits", "fashion"):
+        a, b = (
+            runs.compute(settings_of(model=model, label=0, **(DEFAULTS | side | {"steps": 10})))
+            for side in (pair.a, pair.b)
+        )
+        spread[model] = (b.final.std() / a.final.std()).item()
+    assert spread["digits"] > 5  # as the pair's text says
+    assert spread["fashion"] < 2
+
+
 # -- nonsense ------------------------------------------------------------------------------------
 
 WHOLE = "must be a whole number from"
