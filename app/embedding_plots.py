@@ -32,7 +32,7 @@ def embedding_figures(found: dict[str, Any]) -> list[dict]:
 
 def _map(title: str, x: list, y: list, z: list, y_title: str) -> dict[str, Any]:
     layout = layout_of(title, "", y_title, x[-1] if isinstance(x[-1], int) else 1)
-    layout["xaxis"]["range"] = None
+    del layout["xaxis"]["range"]  # the pictures fill the axes
     layout["margin"] = {"l": 52, "r": 8, "t": 34, "b": 40}
     heat = {
         "type": "heatmap", "x": x, "y": y, "z": z, "zmin": -1, "zmax": 1, "colorscale": SCALE,
