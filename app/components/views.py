@@ -98,7 +98,7 @@ class Sheet(View):
 class UNetData(View):
     """Publishes a network and what a forward pass left in it; draws nothing itself.
 
-    Payload: what `app.anatomy.alive` or `classic_diagram` returns.
+    Payload: what `app.anatomy.alive` or `app.diagram.classic_diagram` returns.
     """
 
     STEM = "unet_data"

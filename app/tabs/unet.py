@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import anatomy, chooser, models, runs
+from app import anatomy, chooser, diagram, models, runs
 from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
 from app.components.fields import NumberField
 from app.embedding_plots import embedding_figures
@@ -32,7 +32,7 @@ def subject_of(
     model: Any, label: Any, seed: Any, source: Any, picture: Any, shown: Any
 ) -> anatomy.Subject:
     """Whose inside is asked for; ValueError says what is wrong."""
-    if model == anatomy.CLASSIC:
+    if model == diagram.CLASSIC:
         raise ValueError("The textbook's network has no weights: choose a trained model for this.")
     if check_choice(source, "What goes through", SOURCES) == OWN:
         settings = runs.run_settings(
@@ -52,8 +52,8 @@ def show(seen: Any, *inputs: Any) -> tuple:
     """The scene, the heat maps of the embeddings, and what is now on show."""
     if seen == inputs:
         return *[gr.skip()] * 5, seen
-    if inputs[0] == anatomy.CLASSIC:
-        return anatomy.classic_diagram(), *[gr.skip()] * 4, inputs
+    if inputs[0] == diagram.CLASSIC:
+        return diagram.classic_diagram(), *[gr.skip()] * 4, inputs
     this = subject_of(*inputs)
     return anatomy.alive(this), *embedding_figures(anatomy.embedding_tables(this)), inputs
 
@@ -61,7 +61,7 @@ def show(seen: Any, *inputs: Any) -> tuple:
 @says_what_is_wrong
 def open_block(event: gr.EventData, t: Any, *inputs: Any) -> Any:
     """All channels of the block that was clicked on."""
-    if inputs[0] == anatomy.CLASSIC:
+    if inputs[0] == diagram.CLASSIC:
         return {"rows": []}
     return anatomy.all_channels(subject_of(*inputs), sent(event, "block"), t)
 
@@ -69,7 +69,7 @@ def open_block(event: gr.EventData, t: Any, *inputs: Any) -> Any:
 @says_what_is_wrong
 def tell(t: Any, lie: Any, *inputs: Any) -> dict:
     """The same picture with the network told the right t, and another."""
-    if inputs[0] == anatomy.CLASSIC:
+    if inputs[0] == diagram.CLASSIC:
         return {"rows": []}
     return anatomy.told(subject_of(*inputs), t, lie)
 
@@ -83,7 +83,7 @@ def measure_fields(t: Any, *inputs: Any) -> dict:
 @says_what_is_wrong
 def choose_model(name: Any) -> tuple:
     """The labels and the T of another network."""
-    if name == anatomy.CLASSIC:
+    if name == diagram.CLASSIC:
         return gr.update(choices=[("any", models.ANY)], value=models.ANY), gr.skip(), _now()
     T = models.load(name).schedule.T
     labels = gr.update(choices=models.labels(name), value=models.first_label(name))
@@ -106,7 +106,7 @@ def build(session: Session, tab: gr.Tab) -> None:
     prose("unet_lead", elem_classes="lead")
     with gr.Row():
         model = gr.Dropdown(
-            [*names, anatomy.CLASSIC], value=names[0], label="Network", elem_id="unet-model",
+            [*names, diagram.CLASSIC], value=names[0], label="Network", elem_id="unet-model",
             info="Trained ones are alive; the textbook’s has shapes alone.",
         )  # fmt: skip
         label = gr.Dropdown(
@@ -117,7 +117,7 @@ def build(session: Session, tab: gr.Tab) -> None:
             SOURCES, value=OWN, label="What goes through", elem_id="unet-source",
             info="One picture, noised to each t with one noise, or the steps of a run.",
         )  # fmt: skip
-    diagram = UNetDiagram(scene=SCENE, elem_id="unet-diagram")
+    drawing = UNetDiagram(scene=SCENE, elem_id="unet-diagram")
     Steps(scene=SCENE, elem_id="unet-time", elem_classes=["stuck", "wide"])
     channels = Sheet(elem_id="unet-channels")
     with gr.Accordion("The picture and its noise", open=False):
@@ -170,7 +170,7 @@ def build(session: Session, tab: gr.Tab) -> None:
         show, [seen, *inputs], [scene, *heat, seen],
         trigger_mode="always_last", show_progress_on=scene, **work,
     )  # fmt: skip
-    diagram.opened(
+    drawing.opened(
         open_block, [place, *inputs], channels, js=T_JS, show_progress_on=channels, **work
     )
     gr.on(
@@ -181,6 +181,6 @@ def build(session: Session, tab: gr.Tab) -> None:
         measure_fields, [place, *inputs], fields, js=T_JS, show_progress_on=fields, **work
     )
     session.own.change(
-        lambda own: gr.update(choices=[*models.choices(own), anatomy.CLASSIC]), session.own, model,
+        lambda own: gr.update(choices=[*models.choices(own), diagram.CLASSIC]), session.own, model,
         **QUICK,
     )  # fmt: skip

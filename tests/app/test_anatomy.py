@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app import anatomy, models, runs
+from app import anatomy, diagram, models, runs
 from app.embedding_plots import embedding_figures
 from app.pictures import built_in, to_pixels
 from app.tabs import unet as tab
@@ -36,7 +36,7 @@ def bytes_of(text, *shape):
 @pytest.mark.parametrize("name", shipped())
 def test_the_diagram_has_the_shapes_and_counts_of_the_network(name):
     net = models.load(name).net
-    drawn = anatomy.diagram(net)
+    drawn = diagram.diagram(net)
     seen = {}
     hooks = [
         block.register_forward_hook(
@@ -55,7 +55,7 @@ def test_the_diagram_has_the_shapes_and_counts_of_the_network(name):
 
 
 def test_the_textbooks_figure_is_drawn_without_weights():
-    drawn = anatomy.classic_diagram()
+    drawn = diagram.classic_diagram()
     with torch.device("meta"):
         net = UNet(UNetConfig.classic())
     assert drawn["parameters"] == sum(p.numel() for p in net.parameters())
@@ -65,7 +65,7 @@ def test_the_textbooks_figure_is_drawn_without_weights():
 
 @pytest.mark.parametrize("name", shipped())
 def test_the_inside_of_a_block_ends_in_its_output(name):
-    for block in anatomy.diagram(models.load(name).net)["blocks"]:
+    for block in diagram.diagram(models.load(name).net)["blocks"]:
         last = [s for s in block["inside"] if s["name"] != "+ embedding"][-1]
         assert tuple(last["shape"]) == tuple(block["output_shape"]), block["name"]
         if block["kind"] == "upsample":
@@ -75,7 +75,7 @@ def test_the_inside_of_a_block_ends_in_its_output(name):
 
 
 def test_the_source_is_our_own():
-    kinds = anatomy.diagram(models.load("digits").net)["kinds"]
+    kinds = diagram.diagram(models.load("digits").net)["kinds"]
     assert "F.max_pool2d" in kinds["downsample"]["source"]
     assert "scaled_dot_product_attention" in kinds["attention"]["source"]
 
@@ -219,11 +219,11 @@ def test_the_same_again_does_nothing():
 
 
 def test_the_textbooks_network_is_shown_and_has_nothing_more_to_say():
-    scene, *_ = tab.show(None, *inputs(model=anatomy.CLASSIC))
+    scene, *_ = tab.show(None, *inputs(model=diagram.CLASSIC))
     assert scene["parameters"] > 10_000_000
-    assert tab.tell(100, 900, *inputs(model=anatomy.CLASSIC)) == {"rows": []}
+    assert tab.tell(100, 900, *inputs(model=diagram.CLASSIC)) == {"rows": []}
     with pytest.raises(gr.Error, match="no weights"):
-        tab.measure_fields(100, *inputs(model=anatomy.CLASSIC))
+        tab.measure_fields(100, *inputs(model=diagram.CLASSIC))
 
 
 def test_an_opened_block_shows_its_channels():

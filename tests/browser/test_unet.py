@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app import models
-from app.anatomy import CLASSIC
+from app.diagram import CLASSIC
 from tests.browser.driver import Page, eventually
 
 BLOCK = "#unet-diagram .block"
