@@ -83,8 +83,11 @@ def of_run(run: Run) -> Subject:
 
 
 @torch.no_grad()
-def alive(this: Subject) -> dict[str, Any]:
-    """The scene: activation maps of every block at each moment, and what cutting does."""
+def alive(this: Subject, chosen: tuple[str, int] | None = None) -> dict[str, Any]:
+    """The scene: activation maps of every block at each moment, and what cutting does.
+
+    `chosen`: a block and one of its channels, whose map is wanted besides.
+    """
     net, t, x = this.checkpoint.net, list(this.moments), this.x
     labels, times = this.labels(len(t)), torch.tensor(t)
     trace = net.trace(x, times, labels)
@@ -102,19 +105,24 @@ def alive(this: Subject) -> dict[str, Any]:
         "height": height,
         "width": width,
         "x": packed(to_pixels(x)),
-        "maps": {name: _maps(activation) for name, activation in trace.activations.items()},
+        "maps": {
+            name: _maps(activation, chosen[1] if chosen and chosen[0] == name else None)
+            for name, activation in trace.activations.items()
+        },
+        "chosen": chosen,
         "attention": {name: _attention(weights) for name, weights in trace.attention.items()},
         "cuts": cuts,
     }
 
 
-def _maps(activation: Tensor) -> dict[str, Any]:
-    """The mean and the strongest channels of (N, C, H, W), as uint8 (1 + K, N, H, W)."""
+def _maps(activation: Tensor, chosen: int | None) -> dict[str, Any]:
+    """The mean and the strongest channels of (N, C, H, W), and a chosen one, as uint8."""
     strength = activation.transpose(0, 1).flatten(1).std(1)  # of a channel over pixels and t
-    strongest = strength.argsort(descending=True)[:STRONGEST].tolist()
-    lanes = [activation.mean(1), *(activation[:, channel] for channel in strongest)]
+    channels = strength.argsort(descending=True)[:STRONGEST].tolist()
+    channels += [] if chosen is None else [chosen]
+    lanes = [activation.mean(1), *(activation[:, channel] for channel in channels)]
     return {
-        "names": ["mean", *(f"channel {channel}" for channel in strongest)],
+        "names": ["mean", *(f"channel {channel}" for channel in channels)],
         "height": activation.shape[2],
         "width": activation.shape[3],
         "pixels": packed(np.stack([_levels(lane, lane.std()) for lane in lanes])),
@@ -152,7 +160,8 @@ def all_channels(this: Subject, block: Any, t: Any) -> dict[str, Any]:
         {
             "image": data_url(Image.fromarray(_levels(one, maps.std()))),
             "caption": str(channel),
-            "hint": f"channel {channel}, from {one.min():.2f} to {one.max():.2f}",
+            "hint": f"channel {channel}, from {one.min():.2f} to {one.max():.2f}: show it above",
+            "key": {"block": block, "channel": channel},
         }
         for channel, one in enumerate(maps)
     ]
@@ -161,6 +170,16 @@ def all_channels(this: Subject, block: Any, t: Any) -> dict[str, Any]:
         "columns": 24,
         "narrow": 10,
     }
+
+
+def channel_of(this: Subject, key: Any) -> tuple[str, int]:
+    """A block and one of its channels, of what a click sends; ValueError for anything else."""
+    net = this.checkpoint.net
+    if not isinstance(key, dict):
+        raise ValueError("Choose one of the channels.")
+    block = check_choice(key.get("block"), "The block", list(net.blocks))
+    count = next(info.output_shape[0] for info in net.describe() if info.name == block)
+    return block, check_integer(key.get("channel"), "The channel", 0, count - 1)
 
 
 @torch.no_grad()

@@ -93,12 +93,14 @@ function buildTools(data) {
   tools.hidden = !data.x;
   if (!data.x) return;
   const levels = Object.keys(data.cuts).filter(key => !['nothing', 'all'].includes(key));
-  const count = Math.max(...Object.values(data.maps).map(map => map.names.length));
+  const count = Math.max(...Object.values(data.maps).map(map => map.names.length)) - (data.chosen ? 1 : 0);
   const lanes = Array.from({ length: count }, (_, i) => [String(i), i ? `strongest channel ${i}` : 'mean of the channels']);
+  if (data.chosen) lanes.push(['chosen', `${data.chosen[0]}: channel ${data.chosen[1]}, else the mean`]);
+  lane = data.chosen ? 'chosen' : lane === 'chosen' ? 0 : lane;
   cut = data.cuts[cut] ? cut : 'nothing';
   result = { x: picture(data, 'x_t'), kept: picture(data, 'x̂_0', 'belief'), cut: picture(data, 'x̂_0 with the cut', 'belief') };
   tools.replaceChildren(
-    choice('each block shows', lanes, String(lane), value => { lane = Number(value); draw(here, false); }),
+    choice('each block shows', lanes, String(lane), value => { lane = value === 'chosen' ? value : Number(value); draw(here, false); }),
     choice('cut', [['nothing', 'no skip'], ...levels.map(level => [level, `the skip of level ${level}`]), ['all', 'all skips']], cut,
       value => { cut = value; draw(here, false); }),
     make('div', { className: 'results' }, result.x.node, result.kept.node, result.cut.node));
@@ -129,7 +131,9 @@ function draw({ data, t }, fresh) {
   if (fresh) { build(data); if (chosen) choose(data.blocks.find(block => block.name === chosen), true); }
   if (!data.x) return;
   for (const block of data.blocks) {
-    nodes[block.name].image.setAttribute('href', mapUrl(data.maps[block.name], lane, t, data.times.length));
+    const map = data.maps[block.name];
+    const which = lane !== 'chosen' ? lane : block.name === data.chosen[0] ? map.names.length - 1 : 0;
+    nodes[block.name].image.setAttribute('href', mapUrl(map, which, t, data.times.length));
   }
   result.x.paint(data.x, t);
   result.kept.paint(data.cuts.nothing, t);

@@ -22,6 +22,10 @@ SCENE = "unet"
 OWN, PICTURE, RUN = "a sample of its own, noised", "a picture, noised", "the run of Reverse"
 SOURCES = (OWN, PICTURE, RUN)
 WRONG_T = 900
+TO_DIAGRAM_JS = """(...given) => {
+  document.querySelector('#unet-diagram').scrollIntoView({block: 'start'});
+  return given;
+}"""
 T_JS = f"(t, ...rest) => [window.unnoise.scene('{SCENE}').timeNow(), ...rest]"
 
 
@@ -64,6 +68,13 @@ def open_block(event: gr.EventData, t: Any, *inputs: Any) -> Any:
     if inputs[0] == diagram.CLASSIC:
         return {"rows": []}
     return anatomy.all_channels(subject_of(*inputs), sent(event, "block"), t)
+
+
+@says_what_is_wrong
+def show_channel(event: gr.EventData, *inputs: Any) -> dict:
+    """The scene again, with the channel that was clicked on."""
+    this = subject_of(*inputs)
+    return anatomy.alive(this, anatomy.channel_of(this, sent(event, "key")))
 
 
 @says_what_is_wrong
@@ -173,6 +184,7 @@ def build(session: Session, tab: gr.Tab) -> None:
     drawing.opened(
         open_block, [place, *inputs], channels, js=T_JS, show_progress_on=channels, **work
     )
+    channels.picked(show_channel, inputs, scene, js=TO_DIAGRAM_JS, **work)
     gr.on(
         [lie.release, seen.change],
         tell, [place, lie, *inputs], truth, js=T_JS, show_progress_on=truth, **work,

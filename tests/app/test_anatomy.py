@@ -150,6 +150,15 @@ def test_all_channels_of_a_block(digit):
     assert len(sheet["rows"][0]["pictures"]) == width
 
 
+def test_a_chosen_channel_is_shown_besides(digit):
+    chosen = anatomy.channel_of(digit, {"block": "down1", "channel": 5})
+    part = anatomy.alive(digit, chosen)["maps"]["down1"]
+    assert part["names"][-1] == "channel 5"
+    for key in (None, [], {"block": "down1", "channel": 10**6}, {"block": "x", "channel": 0}):
+        with pytest.raises(ValueError, match=r"channel|block"):
+            anatomy.channel_of(digit, key)
+
+
 def test_a_wrong_t_makes_a_worse_guess_of_a_nearly_clean_picture(digit):
     right, wrong = anatomy.told(digit, 50, 900)["rows"]
 

@@ -99,6 +99,12 @@ def test_a_block_opens_by_click_and_by_keyboard(page):
     expect(inside).to_contain_text("flatten to a sequence")
     assert page.locator(BLOCK).nth(3).get_attribute("aria-expanded") == "true"
     expect(page.locator("#unet-channels img")).to_have_count(128)
+    before = maps(page)
+    page.locator("#unet-channels button").nth(77).click()
+    shown = page.get_by_label("each block shows")
+    expect(shown).to_contain_text("down2_attention: channel 77")
+    assert eventually(lambda: maps(page)[3] != before[3])
+    assert shown.input_value() == "chosen"
 
 
 def test_attention_is_asked_by_click_and_by_arrow_keys(page):
