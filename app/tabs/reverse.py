@@ -36,6 +36,7 @@ from app.ways import TOP_JS, Ways
 SCENE = "reverse"
 PLACE_JS = f"(...given) => [window.unnoise.scene('{SCENE}').timeNow(), ...given.slice(1)]"
 COUNTS = (8, 16, 32, 64)
+MOST_WORK = 15_000  # samples times steps of one sheet: others wait for it
 ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same noise"
 
 
@@ -127,9 +128,14 @@ def many(count: Any, which: Any, guidance: Any, shown: tuple) -> Generator[tuple
         seeds = [settings.seed] * len(labels)
     else:
         seeds = [(settings.seed + i) % (LARGEST_SEED + 1) for i in range(count)]
+    steps = len(runs.timesteps_of(settings)) - 1
+    if len(seeds) * steps > MOST_WORK:
+        raise ValueError(
+            f"{len(seeds)} samples of {steps:,} steps are too much for everybody's turn: choose "
+            f"at most {MOST_WORK // len(seeds):,} steps, or fewer samples."
+        )
     walk = runs.walk(settings, seeds, labels)
     title = f"{len(seeds)} samples · {settings.title}"
-    steps = len(runs.timesteps_of(settings)) - 1
     for value in (told := Told(narrated(finished(walk), title, steps))):
         yield value, gr.skip()
     pictures = [

@@ -249,6 +249,12 @@ def test_no_other_number_of_samples_is_drawn(shown, count):
         next(reverse.many(count, reverse.ONE_LABEL, 2.0, shown))
 
 
+def test_a_sheet_that_takes_minutes_is_refused_with_what_would_fit():
+    wanted = read(*inputs({"steps": 1000}))
+    with pytest.raises(gr.Error, match="at most 234 steps"):
+        next(reverse.many(64, reverse.ONE_LABEL, 2.0, wanted))
+
+
 def test_samples_of_an_unknown_kind_or_guidance_get_one_sentence(shown):
     with pytest.raises(gr.Error, match="The kind of samples must be one of"):
         next(reverse.many(8, "whatever", 2.0, shown))
