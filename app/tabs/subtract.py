@@ -132,7 +132,11 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
                     info="1: as trained. More exaggerates what the label asks for.",
                 )  # fmt: skip
                 seed = NumberField(
-                    0, label="Seed", precision=0, info="The same seed gives the same noise."
+                    0,
+                    label="Seed",
+                    precision=0,
+                    info="The same seed gives the same noise.",
+                    elem_id="subtract-seed",
                 )
             again = gr.Button("New noise (another seed)", size="sm", elem_id="subtract-again")
     Steps(scene=SCENE, elem_id="subtract-time", elem_classes=["stuck", "wide"])

@@ -126,3 +126,16 @@ class Page:
         self.wait_for_selector("#schedules-chart .main-svg")
         self.wait_for_selector("#schedules-strip canvas")
         self.wait_for_selector("#schedules-chart .cursor:not([hidden])")
+
+    def subtract(self) -> None:
+        """Go to the Subtract-all tab and wait for its first run and what the microscope shows."""
+        self.get_by_role("tab", name="Subtract all").click()
+        for name in ("subtract-walk", "microscope-walk"):
+            self.wait_for_selector(f"#{name} canvas")
+        self.wait_for_selector("#subtract-progress .progress:empty", state="attached")
+        self.frame()
+
+    def train(self) -> None:
+        """Go to the Train tab and wait until it has described what would be trained."""
+        self.get_by_role("tab", name="Train").click()
+        self.wait_for_selector("#train-command >> text=model.train")
