@@ -112,7 +112,9 @@ class Checkpoint:
         denoiser = Denoiser(self.net, self.schedule, self.config.target, label, clip)
         if label is None or guidance == 1:
             return denoiser
-        return guide(denoiser, dataclasses.replace(denoiser, label=None), guidance)
+        # "No label" by its number, so that both can be asked in one batch.
+        without = dataclasses.replace(denoiser, label=len(self.config.classes))
+        return guide(denoiser, without, guidance)
 
     def expected(self, label: int | None = None) -> Tensor | None:
         """The average training picture, of a class if one is named: (C, H, W) in [−1, 1].

@@ -165,7 +165,7 @@ class GuidedDenoiser:
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Prediction:
         """As `Denoiser.__call__`."""
-        wanted, base = self.conditional(x_t, t), self.base(x_t, t)
+        wanted, base = self._both(x_t, t)
         # All three are linear in one another while x_t is given, so the same rule holds for each.
         prediction = Prediction(
             *(
@@ -174,6 +174,18 @@ class GuidedDenoiser:
             )
         )
         return clip_x0(prediction, self.schedule, x_t, t) if self.clip else prediction
+
+    def _both(self, x_t: Tensor, t: int | Tensor) -> tuple[Prediction, Prediction]:
+        """What the two say; of one network in one pass, which takes less time than two."""
+        a, b = self.conditional, self.base
+        same = a.net is b.net and a.target == b.target and (a.told is None) == (b.told is None)
+        if not same or a.label is None or b.label is None:
+            return a(x_t, t), b(x_t, t)
+        labels = torch.cat([a._labels(x_t), b._labels(x_t)])
+        t = t if isinstance(t, int) else torch.as_tensor(t).expand(len(x_t)).repeat(2)
+        both = replace(a, label=labels)(torch.cat([x_t, x_t]), t)
+        first, second = zip(*(part.chunk(2) for part in (both.eps, both.x0, both.v)), strict=True)
+        return Prediction(*first), Prediction(*second)
 
     def on(self, schedule: NoiseSchedule, *, matched: bool = True) -> GuidedDenoiser:
         """As `Denoiser.on`, for both."""

@@ -325,3 +325,25 @@ def test_an_unknown_target_is_one_sentence(target):
     ):
         with pytest.raises(ValueError, match="target must be one of eps, x0, v, got"):
             asked()
+
+
+def test_guidance_asks_one_network_in_one_batch_and_two_networks_one_by_one():
+    sizes = []
+
+    def net(x, t, label):
+        sizes.append(len(x))
+        return x * t.view(-1, 1, 1, 1) / 1000 + label.view(-1, 1, 1, 1)
+
+    schedule = NoiseSchedule.linear()
+    x = torch.randn(3, 1, 4, 4)
+    wanted, base = Denoiser(net, schedule, label=torch.tensor([1, 2, 3])), Denoiser(net, schedule)
+    base = replace(base, label=4)
+    for t in (500, torch.tensor([1, 500, 1000])):
+        a, b = wanted(x, t), base(x, t)
+        sizes.clear()
+        both = guide(wanted, base, 3.0)(x, t)
+        assert sizes == [6]
+        torch.testing.assert_close(both.eps, b.eps + 3 * (a.eps - b.eps))
+    sizes.clear()
+    guide(wanted, replace(base, net=lambda *given: net(*given)), 3.0)(x, 500)
+    assert sizes == [3, 3]
