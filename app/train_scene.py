@@ -18,6 +18,7 @@ from app.jobs import Job, Moment
 from app.pictures import to_image, to_pixels
 from app.plots import MARGIN, layout_of
 from app.run_scene import Lane, panel, scene_payload
+from app.theme import between
 from model.image_data import tiled
 from model.train import BANDS
 
@@ -123,8 +124,7 @@ def bands_figure(job: Job) -> dict[str, Any]:
         ]
         steps = [step for step, _ in values]
         curve = smoothed([value for _, value in values])
-        share = band / (BANDS - 1)
-        colour = f"color-mix(in srgb, --noise {100 * share:.0f}%, --signal)"
+        colour = between(band / (BANDS - 1))
         title = f"t {band * T // BANDS + 1}–{(band + 1) * T // BANDS}"
         data.append(_curve(title, steps, curve, _thinned(len(steps)), colour, 2))
     figure = _figure("loss of each tenth of t, smoothed", data)

@@ -26,6 +26,13 @@ function decode(payload) {
   return { ...payload, runs, times, caption, T: times.length - 1 };
 }
 
-const publish = () => { if (props.value) here.publish(decode(props.value)); };
+// A training's film grows while one looks: whoever is at its end stays there, others at their step.
+const publish = () => {
+  if (!props.value) return;
+  const data = decode(props.value);
+  const step = here.data && here.t < here.T ? here.timeNow() : Infinity;
+  here.publish(data);
+  if (data.rising) here.seek(Math.max(0, data.times.findLastIndex(time => time <= step)));
+};
 watch('value', publish);
 publish();

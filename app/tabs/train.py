@@ -239,6 +239,15 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=3, min_width=320):
             note = gr.Markdown(NOTHING_YET, elem_id="train-note", elem_classes="lesson")
+            with gr.Row():  # here, not with the settings, which a phone shows below the results
+                begin = gr.Button(
+                    "Train", variant="primary", elem_id="train-start", min_width=90, scale=3
+                )
+                rest = gr.Button("Pause", interactive=False, elem_id="train-pause", min_width=60)
+                end = gr.Button("Stop", interactive=False, elem_id="train-stop", min_width=60)
+            with gr.Row():
+                walk = gr.Button("Sample it in Reverse", visible=False, elem_id="train-walk-it")
+                fetch = gr.Button("Download the model (.zip)", visible=False, elem_id="train-fetch")
             progress = Progress(elem_id="train-progress", elem_classes="slot")
             with gr.Column(visible=False) as results:
                 Walk(scene=SCENE, elem_id="train-walk")
@@ -254,12 +263,6 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
                         }.items()
                     }  # fmt: skip
         with gr.Column(scale=1, min_width=300, elem_classes="settings"):
-            begin = gr.Button("Train", variant="primary", elem_id="train-start")
-            with gr.Row():
-                rest = gr.Button("Pause", interactive=False, elem_id="train-pause", min_width=60)
-                end = gr.Button("Stop", interactive=False, elem_id="train-stop", min_width=60)
-            walk = gr.Button("Sample it in Reverse", visible=False, elem_id="train-walk-it")
-            fetch = gr.Button("Download the model (.zip)", visible=False, elem_id="train-fetch")
             gr.Markdown(allowance(), elem_classes="credit")
             kinds = [k for k in plans.SOURCES if k != plans.HUB or limits.hub]
             controls["source"] = gr.Radio(
@@ -298,7 +301,11 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
                     60, label="Budget", min_width=90, elem_id="train-amount"
                 )
                 controls["budget"] = gr.Radio(
-                    [plans.SECONDS, plans.STEPS], value=plans.SECONDS, label="in", min_width=90
+                    [plans.SECONDS, plans.STEPS],
+                    value=plans.SECONDS,
+                    label="in",
+                    min_width=90,
+                    elem_id="train-budget",
                 )
             _advanced(controls, limits)
             with gr.Accordion("Load a model (.zip)", open=False):
@@ -316,11 +323,17 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     with gr.Column(elem_classes="section"):
         prose("train_elsewhere")
         command = gr.Code(
-            language="shell", label="Command line", wrap_lines=True, elem_id="train-command"
+            language="shell",
+            label="Command line",
+            wrap_lines=True,
+            show_line_numbers=False,
+            lines=2,
+            max_lines=8,
+            elem_id="train-command",
         )
         python = gr.Code(
-            language="python", label="Python", wrap_lines=True, lines=14, max_lines=20,
-            elem_id="train-python",
+            language="python", label="Python", wrap_lines=True, show_line_numbers=False,
+            lines=2, max_lines=30, elem_id="train-python",
         )  # fmt: skip
 
     inputs = [session.picture, *(controls[name] for name in FIELDS)]
@@ -349,7 +362,9 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
         describe, inputs, [size_note, command, python], trigger_mode="always_last", **QUICK,
     )  # fmt: skip
     fetch.click(download, session.mine, saving, **EXPORT)
-    given.upload(upload, [session.mine, given], [session.mine, session.own, note], **QUICK)
+    given.upload(upload, [session.mine, given], [session.mine, session.own, note], **QUICK).failure(
+        lambda: None, outputs=given, **QUICK
+    )
     for form, button in forms.items():
         button.click(lambda mine, form=form: export(form, mine), session.mine, saving, **EXPORT)
     ways.to_model(walk.click, session.mine, to_walk)
@@ -410,3 +425,5 @@ def _advanced(controls: dict[str, Any], limits: Any) -> None:
         controls["seed"] = NumberField(
             0, label="Seed", precision=0, info="Of weights, batches and noise."
         )
+    for name, control in controls.items():
+        control.elem_id = f"train-{name}"

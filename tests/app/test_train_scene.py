@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -95,6 +96,9 @@ def test_each_band_of_t_has_its_own_curve_of_what_fell_into_it():
         assert trace["x"] == [3, 6, 9]
         assert trace["y"] == smoothed([job.records[step - 1].band_loss[band] for step in (3, 6, 9)])
     assert figure["layout"]["yaxis"]["type"] == "log"
+    colours = [trace["line"]["color"] for trace in figure["data"]]
+    assert len(set(colours)) == BANDS
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)  # plotly knows no mix
 
 
 def test_a_band_that_nothing_fell_into_is_empty_and_no_error():
