@@ -140,8 +140,10 @@ def pack_checkpoint(checkpoint: Checkpoint, name: str) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_checkpoint(path: str | PathLike[str] | None, most_parameters: int) -> Checkpoint:
-    """A checkpoint's folder, or its files, from a zip.
+def unpack_checkpoint(
+    path: str | PathLike[str] | None, most_parameters: int, largest: int = 64
+) -> Checkpoint:
+    """A checkpoint's folder, or its files, from a zip; images of up to `largest` pixels a side.
 
     Raises ValueError as `members`, and for whatever `load_checkpoint` refuses.
     """
@@ -166,4 +168,7 @@ def unpack_checkpoint(path: str | PathLike[str] | None, most_parameters: int) ->
         raise ValueError(
             f"The network has {parameters:,} parameters, at most {most_parameters:,} are allowed."
         )
+    size = checkpoint.config.network.image_size
+    if size > largest:
+        raise ValueError(f"The network draws {size}×{size} pixels, at most {largest} fit here.")
     return checkpoint

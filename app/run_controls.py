@@ -129,7 +129,7 @@ class Controls:
         """Inside the current context; `loading` is the event that first fills the thumbnails."""
         names = models.names()
         model = gr.Radio(
-            names, value=names[0], label="Model", info="Trained by this project.",
+            names, value=names[0], label="Model", info="Trained by this project, or by you.",
             elem_id="reverse-model",
         )  # fmt: skip
         label = gr.Dropdown(

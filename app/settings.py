@@ -22,7 +22,7 @@ class Settings:
     open_browser: bool = False  # UNNOISE_OPEN: `make run` sets it where there is a screen
     max_upload: str = "20mb"  # UNNOISE_MAX_UPLOAD: largest picture, in Gradio's notation
     max_T: int = 4000  # UNNOISE_MAX_T: longest schedule that a user may ask for
-    run_cache: int = 256  # UNNOISE_CACHE: MiB of sampling runs that all users share
+    run_cache: int = 256  # UNNOISE_RUN_CACHE: MiB of sampling runs that all users share
     train_seconds: int = 600  # UNNOISE_TRAIN_SECONDS: the longest training
     train_steps: int = 20_000  # UNNOISE_TRAIN_STEPS: the same in steps
     train_size: int = 64  # UNNOISE_TRAIN_SIZE: largest side of its pictures
@@ -51,7 +51,7 @@ class Settings:
             max_upload=_file_size(env, "UNNOISE_MAX_UPLOAD", cls.max_upload),
             # Not below 1000: that is the papers' T, with which every tab begins.
             max_T=_integer(env, "UNNOISE_MAX_T", cls.max_T, 1000, 1_000_000),
-            run_cache=_integer(env, "UNNOISE_CACHE", cls.run_cache, 0, 1_000_000),
+            run_cache=_integer(env, "UNNOISE_RUN_CACHE", cls.run_cache, 0, 1_000_000),
             train_seconds=_integer(env, "UNNOISE_TRAIN_SECONDS", cls.train_seconds, 1, 1_000_000),
             train_steps=_integer(env, "UNNOISE_TRAIN_STEPS", cls.train_steps, 1, 100_000_000),
             train_size=_integer(env, "UNNOISE_TRAIN_SIZE", cls.train_size, 16, 256),

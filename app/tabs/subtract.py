@@ -111,7 +111,7 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
                 elem_id="subtract-way",
             )  # fmt: skip
             model = gr.Radio(
-                names, value=names[0], label="Model", info="Trained by this project.",
+                names, value=names[0], label="Model", info="Trained by this project, or by you.",
                 elem_id="subtract-model",
             )  # fmt: skip
             label = gr.Dropdown(

@@ -203,7 +203,9 @@ def upload(mine: Any, path: Any) -> tuple:
     """Take in a checkpoint as a zip."""
     if path is None:
         return gr.skip(), gr.skip(), gr.skip()
-    checkpoint = archives.unpack_checkpoint(path, current().train_parameters)
+    checkpoint = archives.unpack_checkpoint(
+        path, current().train_parameters, max(64, current().train_size)
+    )
     mine, key = remembered(mine), secrets.token_urlsafe(24)
     size = checkpoint.config.network.image_size
     models.keep(key, f"uploaded, {size}×{size}", checkpoint)

@@ -321,5 +321,6 @@ def test_a_network_above_the_servers_limit_is_refused(tmp_path):
     path = zipped(tmp_path, checkpoint_files())
     count = sum(weight.numel() for weight in load_checkpoint("digits").net.parameters())
     assert unpack_checkpoint(path, count)
+    assert "16×16 pixels" in refusal(unpack_checkpoint, path, count, 8)
     message = refusal(unpack_checkpoint, path, count - 1)
     assert f"The network has {count:,} parameters, at most {count - 1:,}" in message

@@ -44,7 +44,7 @@ def test_every_variable_is_read():
             "UNNOISE_OPEN": "1",
             "UNNOISE_MAX_UPLOAD": "3 MB",
             "UNNOISE_MAX_T": "1000",
-            "UNNOISE_CACHE": "10",
+            "UNNOISE_RUN_CACHE": "10",
             "UNNOISE_TRAIN_SECONDS": "30",
             "UNNOISE_TRAIN_STEPS": "400",
             "UNNOISE_TRAIN_SIZE": "32",
