@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from app import archives, chooser, models, plans, train_scene
+from app import archives, models, plans, train_scene
 from app.components import Chart, Download, Equations, Progress, RunData, Steps, Walk
-from app.components.fields import FileUpload, NumberField
+from app.components.fields import FileUpload
 from app.events import EXPORT, QUICK
 from app.forms import says_what_is_wrong
 from app.jobs import PAUSED, REGISTRY, RUNNING, WAITING, Job
 from app.prose import prose
 from app.session import Session, picture_or_default
 from app.settings import current
+from app.train_controls import FIELDS, SUGGESTS, TrainControls
 from app.ways import Ways
-from model.schedule import FAMILIES
 
 SCENE = "train"
 POLL_SECONDS = 1.0
@@ -27,13 +27,6 @@ NOTHING_YET = (
 )
 MOST_MODELS = 8  # of one browser
 NOBODY = {"owner": "", "job": "", "models": []}
-# The controls, in the order in which they are handed to the handlers.
-FIELDS = (
-    "source", "base", "files", "archive", "dataset", "size", "grey", "network", "family", "T",
-    "beta_start", "beta_end", "target", "batch", "learning_rate", "budget", "amount", "ema",
-    "label_dropout", "seed",
-)  # fmt: skip
-SUGGESTS = ("size", "grey", "network", "T", "beta_end", "batch", "learning_rate", "amount")
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -235,9 +228,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     scene, saving = RunData(scene=SCENE), Download()
     frames = gr.State(0)
     clock = gr.Timer(POLL_SECONDS, active=False)
-    limits = current()
     prose("train_lead", elem_classes="lead")
-    controls: dict[str, Any] = {}
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=3, min_width=320):
             note = gr.Markdown(NOTHING_YET, elem_id="train-note", elem_classes="lesson")
@@ -265,51 +256,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
                         }.items()
                     }  # fmt: skip
         with gr.Column(scale=1, min_width=300, elem_classes="settings"):
-            gr.Markdown(allowance(), elem_classes="credit")
-            kinds = [k for k in plans.SOURCES if k != plans.HUB or limits.hub]
-            controls["source"] = gr.Radio(
-                kinds, value=plans.DIGITS, label="Train on", elem_id="train-source",
-                info="Digits are there without network.",
-            )  # fmt: skip
-            with gr.Column(visible=False) as one:
-                chooser.build(session, tab.select, SCENE)
-            with gr.Column(visible=False) as few:
-                controls["files"] = FileUpload(
-                    label="1 to 20 pictures", file_count="multiple", height=120,
-                    elem_id="train-files",
-                )  # fmt: skip
-            with gr.Column(visible=False) as folder:
-                controls["archive"] = FileUpload(
-                    label="A folder of pictures as .zip", height=120, elem_id="train-zip"
-                )
-            with gr.Column(visible=False) as hub:
-                controls["dataset"] = gr.Textbox(
-                    label="Dataset", placeholder="owner/name", max_lines=1,
-                    info="Any with an image column.", elem_id="train-dataset",
-                )  # fmt: skip
-            with gr.Column(visible=False) as fine:
-                controls["base"] = gr.Dropdown(
-                    [plans.SCRATCH, *models.names()], value=plans.SCRATCH, label="Begin",
-                    info="With random weights, or a shipped model’s: fine-tuning.",
-                    elem_id="train-base",
-                )  # fmt: skip
-            controls["network"] = gr.Radio(
-                list(plans.NETWORKS), value="small", label="Network", elem_id="train-network",
-                info="Larger learns more and slower.",
-            )  # fmt: skip
-            size_note = gr.Markdown(elem_classes="credit")
-            with gr.Row():
-                controls["amount"] = NumberField(
-                    60, label="Budget", min_width=90, elem_id="train-amount"
-                )
-                controls["budget"] = gr.Radio(
-                    [plans.SECONDS, plans.STEPS],
-                    value=plans.SECONDS,
-                    label="in",
-                    min_width=90,
-                    elem_id="train-budget",
-                )
-            _advanced(controls, limits)
+            controls = TrainControls.build(session, tab.select)
             with gr.Accordion("Load a model (.zip)", open=False):
                 given = FileUpload(
                     label="What Download gave you", height=120, elem_id="train-upload"
@@ -338,7 +285,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
             lines=2, max_lines=30, elem_id="train-python",
         )  # fmt: skip
 
-    inputs = [session.picture, *(controls[name] for name in FIELDS)]
+    inputs = [session.picture, *controls.inputs]
     showing = [
         progress, scene, loss, bands, algorithm, frames, note, session.own, begin, rest, end,
         fetch, walk, results, clock,
@@ -352,16 +299,17 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
         button.click(handler, session.mine, **QUICK).success(
             watch, [session.mine, frames], showing, **QUICK
         )
-    controls["source"].input(
-        suggest, controls["source"],
-        [*(controls[name] for name in SUGGESTS), controls["budget"], one, few, folder, hub, fine,
-         controls["base"]],
+    fields = controls.fields
+    fields["source"].input(
+        suggest, fields["source"],
+        [*(fields[name] for name in SUGGESTS), fields["budget"], *controls.needed, fields["base"]],
         **QUICK,
     )  # fmt: skip
     typed = [name for name in FIELDS if name not in ("files", "archive")]
     gr.on(
-        [tab.select, *(controls[name].change for name in typed)],
-        describe, inputs, [size_note, command, python], trigger_mode="always_last", **QUICK,
+        [tab.select, *(fields[name].change for name in typed)],
+        describe, inputs, [controls.size_note, command, python],
+        trigger_mode="always_last", **QUICK,
     )  # fmt: skip
     fetch.click(download, session.mine, saving, **EXPORT)
     given.upload(upload, [session.mine, given], [session.mine, session.own, note], **QUICK).failure(
@@ -380,52 +328,3 @@ def to_walk(mine: Any) -> tuple[str, Any, int | None]:
     picture = job.plan.picture
     T = job.checkpoint.schedule.T
     return job.key, picture, None if picture is None else round(0.6 * T)
-
-
-def allowance() -> str:
-    """The limits of this server, before they bite."""
-    limits = current()
-    at_once = f"{limits.jobs} training{'s' if limits.jobs != 1 else ''} at once"
-    return (
-        f"Here: up to {limits.train_seconds:,} s or {limits.train_steps:,} steps, "
-        f"{limits.train_size}×{limits.train_size} pixels, "
-        f"{limits.train_parameters / 1e6:g} million parameters, {at_once}, "
-        f"uploads of up to {limits.max_upload.upper()}."
-    )
-
-
-def _advanced(controls: dict[str, Any], limits: Any) -> None:
-    """The settings that have good defaults."""
-    with gr.Accordion("Pictures, schedule, optimiser, seed", open=False):
-        controls["size"] = gr.Radio(
-            [size for size in plans.SIZES if size <= limits.train_size], value=16,
-            label="Pixels a side", info="Four times the pixels take four times as long.",
-        )  # fmt: skip
-        controls["grey"] = gr.Checkbox(True, label="Grey", info="One channel in place of three.")
-        controls["family"] = gr.Dropdown(
-            list(FAMILIES), value="linear", label="Schedule", info="How the noise grows over t."
-        )
-        controls["T"] = NumberField(1000, label="T", precision=0, info="Timesteps of the schedule.")
-        controls["beta_start"] = NumberField(1e-4, label="β_start", info="Noise of the first step.")
-        controls["beta_end"] = NumberField(0.02, label="β_end", info="Noise of the last step.")
-        controls["target"] = gr.Radio(
-            [("ε", "eps"), ("x₀", "x0"), ("v", "v")], value="v", label="Target",
-            info="What the network predicts. v is learned soonest.",
-        )  # fmt: skip
-        controls["batch"] = NumberField(
-            32, label="Batch", precision=0, info="Pictures a step: more are steadier and slower."
-        )
-        controls["learning_rate"] = NumberField(
-            0.003, label="Learning rate", info="How far a step goes, at its highest."
-        )
-        controls["ema"] = NumberField(
-            0.999, label="EMA decay", info="How long the averaged weights remember."
-        )
-        controls["label_dropout"] = NumberField(
-            0.1, label="Label dropout", info="Share of labels withheld: guidance needs it."
-        )
-        controls["seed"] = NumberField(
-            0, label="Seed", precision=0, info="Of weights, batches and noise."
-        )
-    for name, control in controls.items():
-        control.elem_id = f"train-{name}"

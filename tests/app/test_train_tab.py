@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 import torch
 
-from app import models, plans, train_scene, ways
+from app import models, plans, train_controls, train_scene, ways
 from app.jobs import PAUSED, RUNNING, Registry
 from app.pairs import ALONE
 from app.pictures import built_in
@@ -65,7 +65,7 @@ def has_steps(job, count=1):
 
 
 def test_the_inputs_of_these_tests_are_in_the_order_of_the_page():
-    assert tuple(VALUES) == tab.FIELDS
+    assert tuple(VALUES) == train_controls.FIELDS
 
 
 # -- start and watch -----------------------------------------------------------------------------
@@ -271,11 +271,12 @@ def test_another_source_suggests_its_settings_and_shows_its_field(source):
 
 
 def test_what_is_suggested_stays_within_the_servers_limits(monkeypatch):
-    monkeypatch.setattr(tab, "current", lambda: Settings(train_size=32, train_seconds=30))
+    for module in (tab, train_controls):
+        monkeypatch.setattr(module, "current", lambda: Settings(train_size=32, train_seconds=30))
     values = dict(zip(tab.SUGGESTS, tab.suggest(plans.ONE), strict=False))
     assert (values["size"], values["amount"]) == (32, 30)
-    assert "up to 30 s" in tab.allowance()
-    assert "32×32 pixels" in tab.allowance()
+    assert "up to 30 s" in train_controls.allowance()
+    assert "32×32 pixels" in train_controls.allowance()
 
 
 @pytest.mark.parametrize("source", [None, "x", [plans.ONE], 3])
@@ -288,7 +289,7 @@ def test_a_source_that_is_none_is_refused(source):
 def test_settings_are_described_before_anything_is_chosen(source):
     size, command, python = tab.describe(None, *inputs(source=source))
     network = plans.make_plan(
-        picture=built_in("hopper"), **dict(zip(tab.FIELDS, inputs(), strict=True))
+        picture=built_in("hopper"), **dict(zip(train_controls.FIELDS, inputs(), strict=True))
     ).network
     assert size == f"{plans.count_parameters(network):,} parameters."
     name = {plans.DIGITS: "digits", plans.HUB: "owner/name"}.get(source, "PICTURES/")

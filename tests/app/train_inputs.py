@@ -28,7 +28,7 @@ VALUES = {
 
 
 def inputs(**changes):
-    """The values of `tabs.train.FIELDS`, in their order."""
+    """The values of `app.train_controls.FIELDS`, in their order."""
     assert changes.keys() <= VALUES.keys()
     return [*(VALUES | changes).values()]
 
