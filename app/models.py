@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from app.forms import check_choice, check_integer
 from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
 
-PREFERRED = ("fashion", "cats", "digits")  # what the page offers first
+PREFERRED = ("fashion", "fashion-v", "cats", "digits")  # what the page offers first
 ANY = "any"
 MOST_OWN = 64  # models of all sessions together; the oldest goes first
 _loading = threading.Lock()
@@ -108,4 +109,9 @@ def first_label(name: Any) -> str:
     """What a list of labels shows first: a class that is easy to recognise."""
     if not load(name).config.classes:
         return ANY
-    return {"fashion": "9", "digits": "3"}.get(name, "0")
+    return {"fashion": "9", "fashion-v": "9", "digits": "3"}.get(name, "0")
+
+
+def predicts_v(among: Sequence[str]) -> str | None:
+    """The first of these models whose network predicts v; None if there is none."""
+    return next((name for name in among if load(name).config.target == "v"), None)

@@ -98,6 +98,7 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
     scene, scope = RunData(scene=SCENE), RunData(scene=SCOPE)
     shown, asked = gr.State(None), gr.State(0)
     names = models.names()
+    first = models.predicts_v(names) or names[0]  # its one-step answers are what theory says
     prose("subtract_lead", elem_classes="lead")
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=3, min_width=320):
@@ -111,11 +112,11 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
                 elem_id="subtract-way",
             )  # fmt: skip
             model = gr.Radio(
-                names, value=names[0], label="Model", info="Trained by this project, or by you.",
+                names, value=first, label="Model", info="Trained by this project, or by you.",
                 elem_id="subtract-model",
             )  # fmt: skip
             label = gr.Dropdown(
-                models.labels(names[0]), value=models.first_label(names[0]), label="Label",
+                models.labels(first), value=models.first_label(first), label="Label",
                 info="What the network is asked for.", elem_id="subtract-label",
             )  # fmt: skip
             family = gr.Radio(

@@ -36,7 +36,7 @@ def shipped():
 
 
 def test_every_shipped_model_is_offered_the_preferred_first():
-    assert models.names() == ["fashion", "cats", "digits"]
+    assert models.names() == ["fashion", "fashion-v", "cats", "digits"]
     for name in models.names():
         assert models.problem(name) is None
         values = [value for _, value in models.labels(name)]
@@ -105,7 +105,9 @@ def test_without_any_model_the_tab_lays_nothing_out(folder):
 
 @pytest.mark.parametrize("name", [None, 3, "", "nobody", "../model", ["digits"], {"a": 1}, True])
 def test_what_is_no_model_gets_one_sentence(name):
-    with pytest.raises(ValueError, match=r"^The model must be one of fashion, cats, digits, got "):
+    with pytest.raises(
+        ValueError, match=r"^The model must be one of fashion, fashion-v, cats, digits, got "
+    ):
         models.load(name)
 
 

@@ -11,7 +11,7 @@ from tests.browser.driver import Page, eventually
 from tests.browser.test_reverse import image, rgb
 
 WALK, SCOPE = "#subtract-walk", "#microscope-walk"
-FIRST = {"model": "fashion", "label": "9", "guidance": 2.0, "seed": 0, "sampler": "ddpm",
+FIRST = {"model": "fashion-v", "label": "9", "guidance": 2.0, "seed": 0, "sampler": "ddpm",
          "steps": 50, "T": 50, "family": "linear"}  # fmt: skip
 
 
@@ -121,7 +121,9 @@ def test_one_step_is_compared_with_many(page):
     expect(rows).to_have_count(subtract.ROWS + 1)
     expect(rows.nth(0).locator("img")).to_have_count(5)
     expect(rows.nth(4)).to_contain_text("they differ by")
-    settings = runs.run_settings(model="fashion", label="9", guidance=2.0, sampler="ddim", steps=10)
+    settings = runs.run_settings(
+        model="fashion-v", label="9", guidance=2.0, sampler="ddim", steps=10
+    )
     shown = image(page, "#comparison img", 3).astype(int)
     assert np.abs(shown - rgb(to_pixels(runs.compute(settings).final))).max() <= 2
     mean = runs.checkpoint_of(settings).expected(9)

@@ -14,13 +14,18 @@ from model.metrics import ReferenceClassifier, accuracy
 from model.sampler import ddim, standard_noise
 
 JUDGES = Path(__file__).parent / "judges"  # classifiers of real images, by `benchmarks.quality`
-NAMES = {"digits": (1, 16, 10), "fashion": (1, 28, 10), "cats": (3, 32, 15)}
+NAMES = {
+    "digits": (1, 16, 10),
+    "fashion": (1, 28, 10),
+    "fashion-v": (1, 28, 10),
+    "cats": (3, 32, 15),
+}
 
 
 def judge(name):
     channels, _, classes = NAMES[name]
     net = ReferenceClassifier(channels, classes)
-    weights = load_file(JUDGES / f"{name}.safetensors")
+    weights = load_file(JUDGES / f"{name.removesuffix('-v')}.safetensors")
     net.load_state_dict(
         {key: w.float() if w.is_floating_point() else w for key, w in weights.items()}
     )
