@@ -197,7 +197,7 @@ def test_a_bad_number_is_one_sentence_with_what_would_be_right(name):
     ("name", "sentence"),
     [
         ("source", "The data must be one of handwritten digits, one picture"),
-        ("base", "The model must be one of fashion, fashion-v, digits"),
+        ("base", "The model must be one of fashion, fashion-v, cats, digits"),
         ("size", "The size must be one of 16, 32, 64"),
         ("network", "The network must be one of small, medium, large"),
         ("family", "The schedule must be one of linear"),

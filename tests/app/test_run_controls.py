@@ -107,7 +107,7 @@ def test_another_model_brings_its_labels(name):
 
 @pytest.mark.parametrize("name", [None, "nobody", ["digits"], math.nan])
 def test_what_is_no_model_gets_one_sentence(name):
-    with pytest.raises(gr.Error, match="The model must be one of fashion, fashion-v, digits"):
+    with pytest.raises(gr.Error, match="The model must be one of fashion, fashion-v, cats, digits"):
         choose_model(name)
 
 
