@@ -89,7 +89,7 @@ def test_the_overview_shows_eleven_moments_of_each_lane(page, look):
             shown = strip[:, cell * side : (cell + 1) * side].astype(int)
             assert np.abs(shown - lane(look, name, place)).max() <= 1
     page.locator("#subtract-lanes button").first.click()
-    assert page.t("subtract") == 0
+    assert eventually(lambda: page.t("subtract") == 0)
 
 
 def test_the_microscope_on_a_picture_of_the_gallery(page):
