@@ -57,8 +57,8 @@ def in_app(seconds: float) -> tuple[float, float]:
         shown = watch({"owner": "me", "job": job.key, "models": []}, frames)
         frames = shown[5] if isinstance(shown[5], tuple) else frames
         time.sleep(1)
-    images = job.training.step * BATCH
-    return images / job.training.seconds, images / (time.perf_counter() - start)
+    images = job.steps * BATCH
+    return images / job.records[-1].seconds, images / (time.perf_counter() - start)
 
 
 def command_line(seconds: float) -> float:
