@@ -107,19 +107,21 @@ def test_the_keyboard_steps_plays_and_pauses(page):
     slider.press("ArrowRight")
     slider.press("ArrowLeft")
     slider.press("ArrowLeft")
-    assert page.t() == 300
+    assert eventually(lambda: page.t() == 300)
     slider.press("Home")
-    assert page.t() == 0
+    assert eventually(lambda: page.t() == 0)
+    page.frame()
     first = page.cards()[0]
     slider.press(" ")
     page.wait_for_function("document.querySelector('#forward-time input').value > 60")
     slider.press(" ")
+    page.frame()
     stopped = page.t()
     page.wait_for_timeout(200)
     assert page.t() == stopped
     assert (page.cards()[0] != first).any()
     slider.press("End")
-    assert page.t() == 1000
+    assert eventually(lambda: page.t() == 1000)
 
 
 def test_play_runs_to_the_end_and_starts_again_from_the_picture(page):
