@@ -30,6 +30,11 @@ def main() -> str | None:
         return problem
 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it when imported
+    # After each event Gradio tabulates the last ten thousand, for a page that is closed here.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
+    if os.environ.get("SPACE_ID"):  # only the Hub's own proxy reaches a Space: it says who asks
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     # PyTorch's threads wait for each other by spinning: where anything else computes at the same
     # time, that costs several times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -37,6 +42,7 @@ def main() -> str | None:
     print("Starting Unnoise ...", flush=True)
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
+    from app.leave import finish
     from app.ui import build, launch_options, warm_up
 
     demo = build().queue(api_open=False, max_size=settings.queue_size)
@@ -59,7 +65,7 @@ def main() -> str | None:
     with suppress(SystemExit):  # the signal
         demo.block_thread()
     with suppress(SystemExit):  # a second one, from somebody without patience
-        demo.close(verbose=False)
+        finish(demo)
     # Python's own exit aborts with an error if a thread is training a network at that moment.
     os._exit(0)
 

@@ -32,7 +32,11 @@ class Settings:
     waiting: int = 8  # UNNOISE_WAITING: trainings that may wait for their turn
     grace: int = 120  # UNNOISE_GRACE: seconds that a training goes on without its page
     hub: bool = True  # UNNOISE_HUB: whether datasets of the Hugging Face Hub may be asked for
-    queue_size: int = 64  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
+    queue_size: int = 256  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
+    runs: int = 8  # UNNOISE_RUNS: requests that ask a network at once; they share its batches
+    rate: int = 60  # UNNOISE_RATE: such requests a minute from one session; 0 for any number
+    max_uploads: str = "2gb"  # UNNOISE_MAX_UPLOADS: all uploads of an hour together
+    log: bool = False  # UNNOISE_LOG: one line of JSON for each event
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -65,6 +69,11 @@ class Settings:
             # A Space is everybody's: what it downloads, it downloads for all.
             hub=_integer(env, "UNNOISE_HUB", 0 if env.get("SPACE_ID") else 1, 0, 1) == 1,
             queue_size=_integer(env, "UNNOISE_QUEUE", cls.queue_size, 1, 10_000),
+            runs=_integer(env, "UNNOISE_RUNS", cls.runs, 1, 64),
+            rate=_integer(env, "UNNOISE_RATE", cls.rate, 0, 100_000),
+            max_uploads=_file_size(env, "UNNOISE_MAX_UPLOADS", cls.max_uploads),
+            # A server's events are for its keeper; at one's own computer they are noise.
+            log=_integer(env, "UNNOISE_LOG", 1 if env.get("SPACE_ID") else 0, 0, 1) == 1,
         )
 
 
@@ -72,6 +81,12 @@ class Settings:
 def current() -> Settings:
     """The settings of this process, read at the first call. Raises as `Settings.from_env`."""
     return Settings.from_env()
+
+
+def bytes_of(size: str) -> int:
+    """The bytes of a size in Gradio's notation, such as "20mb"."""
+    number, unit = size[:-2], size[-2:]
+    return int(number) << {"kb": 10, "mb": 20, "gb": 30}[unit]
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from app import theme
+from app import api, server, theme
 from app.components import RUNTIME, Header
+from app.server import journal
 from app.session import Session
 from app.settings import current
 from app.tabs import forward, reverse, schedules, subtract, train, unet
@@ -36,6 +37,8 @@ def build() -> gr.Blocks:
                 _or_say_why(partial(unet.build, session, tab))
             with gr.Tab("Train", id="train") as tab:
                 _or_say_why(lambda tab=tab: train.build(session, tab, page, ways))
+        api.build()
+    journal.keep(page)
     return page
 
 
@@ -64,5 +67,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "max_file_size": current().max_upload,
+        "app_kwargs": server.options(),
         "footer_links": ["api"],
     }

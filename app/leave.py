@@ -1,0 +1,27 @@
+"""How the process ends: what is under way is finished, within a bounded time."""
+
+from __future__ import annotations
+
+import time
+
+import gradio as gr
+
+from app.jobs import REGISTRY
+from app.server import health, journal
+
+PATIENCE = 6.0  # seconds for what is under way; with all else that stays below 10
+TELL = 0.3  # for the last words to reach the pages
+
+
+def finish(page: gr.Blocks) -> None:
+    """Take in nothing new, wait for the events under way, end the trainings, close the server."""
+    health.leaving.set()
+    journal.note("leaving")
+    REGISTRY.close()
+    until = time.monotonic() + PATIENCE
+    queue = page._queue
+    while time.monotonic() < until and (len(queue) or queue.get_active_worker_count()):
+        time.sleep(0.05)
+    time.sleep(TELL)
+    page.close(verbose=False)
+    journal.note("left")

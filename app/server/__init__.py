@@ -1,0 +1,19 @@
+"""What stands between the network and the page: a gate, headers, limits, health and a journal.
+
+All of it is plain ASGI around Gradio's own server; nothing here knows what a tab is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from app.server.gate import Gate
+from app.server.headers import Headers
+from app.server.health import ROUTE
+
+
+def options() -> dict[str, Any]:
+    """What the page's web server is made with: `app_kwargs` of Gradio's `launch`."""
+    return {"middleware": [Middleware(Headers), Middleware(Gate)], "routes": [ROUTE]}

@@ -1,0 +1,80 @@
+"""The journal: one line of JSON for each event, on standard error.
+
+It says what happened, when and for how long; never who, nor what they gave or were shown.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+
+from app.settings import current
+
+_writing = threading.Lock()
+
+
+def note(event: str, **facts: Any) -> None:
+    """Write one line; `facts` are numbers or words of our own."""
+    if not current().log:
+        return
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = json.dumps({"time": now, "event": event, **facts})
+    with _writing:
+        print(line, file=sys.stderr, flush=True)
+
+
+def keep(page: gr.Blocks) -> None:
+    """Note every event of `page` from now on, when it is over."""
+    for function in page.fns.values():
+        if function.fn is not None:
+            function.fn = _noted(function.fn)
+
+
+def name_of(handler: Callable[..., Any]) -> str:
+    """How the journal calls a handler: its module and its own name, such as "reverse.show"."""
+    module = getattr(handler, "__module__", "").rpartition(".")[2]
+    return f"{module}.{handler.__qualname__.partition('.<locals>')[0]}"
+
+
+def _noted(handler: Callable[..., Any]) -> Callable[..., Any]:
+    event = name_of(handler)
+
+    @functools.wraps(handler)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        with _watched(event):
+            return handler(*args, **kwargs)
+
+    @functools.wraps(handler)
+    def noted_generator(*args: Any, **kwargs: Any) -> Any:
+        with _watched(event):
+            return (yield from handler(*args, **kwargs))
+
+    return noted_generator if inspect.isgeneratorfunction(handler) else noted
+
+
+@contextmanager
+def _watched(event: str) -> Iterator[None]:
+    began, outcome = time.perf_counter(), "done"
+    try:
+        yield
+    except gr.Error:  # one sentence to the page
+        outcome = "refused"
+        raise
+    except GeneratorExit:
+        outcome = "left"
+        raise
+    except BaseException as error:
+        outcome = f"failed: {type(error).__name__}"
+        raise
+    finally:
+        note(event, ms=round(1000 * (time.perf_counter() - began), 1), outcome=outcome)
