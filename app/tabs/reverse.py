@@ -167,34 +167,6 @@ def export(form: str, shown: tuple) -> tuple[str, bytes]:
     return f"reverse-process.{form.lower()}", run_exports.export(found, form)
 
 
-@says_what_is_wrong
-def sample(
-    model: str = "digits",
-    label: int | None = None,
-    seed: int = 0,
-    sampler: str = "ddim",
-    steps: int = 50,
-    guidance: float = 2.0,
-    eta: float = 0.0,
-    variance: str = "posterior",
-    spacing: str = "trailing",
-    schedule: str = runs.TRAINED,
-    matched: bool = True,
-    clip: bool = True,
-) -> dict[str, Any]:
-    """One image: its pixels in [−1, 1] as nested lists (C, H, W), and as a PNG in a data URL.
-
-    `sampler`: ddpm, ddim, heun or dpm_solver; `schedule`: as trained, linear, scaled linear,
-    cosine or sigmoid.
-    """
-    settings = runs.run_settings(
-        model=model, label=label, seed=seed, sampler=sampler, steps=steps, guidance=guidance,
-        eta=eta, variance=variance, spacing=spacing, family=schedule, matched=matched, clip=clip,
-    )  # fmt: skip
-    image = runs.compute(settings).final
-    return {"pixels": image.tolist(), "png": data_url(to_image(image))}
-
-
 def warm_up() -> None:
     """Compute the run that the tab shows first. Raises ValueError where there is no model."""
     model = models.names()[0]
@@ -336,7 +308,6 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
     samples.picked(choose_sample, outputs=picked, js=TOP_JS, **QUICK)
     for form, button in saves.items():
         button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
-    gr.api(sample, api_name="sample", **{k: v for k, v in NETWORK.items() if k != "api_visibility"})
 
     session.own.change(
         lambda own: gr.update(choices=models.choices(own)), session.own, controls.model, **QUICK

@@ -169,28 +169,6 @@ def export(
     return f"schedules.{form}", figure
 
 
-@says_what_is_wrong
-def schedule(
-    family: str = "linear",
-    T: int = 1000,
-    beta_start: float = 1e-4,
-    beta_end: float = 0.02,
-    s: float = 0.008,
-    rescale: bool = False,
-) -> dict[str, list[float]]:
-    """A schedule's β_t, ᾱ_t, √ᾱ_t and √(1−ᾱ_t) for t = 0 … T.
-
-    `family`: linear, scaled linear, cosine or sigmoid; cosine reads `s`, the others β.
-    """
-    built = make_recipe(family, T, beta_start, beta_end, s, rescale).build()
-    return {
-        "betas": built.betas.tolist(),
-        "alpha_bars": built.alpha_bars.tolist(),
-        "signal": built.signal.tolist(),
-        "noise": built.noise.tolist(),
-    }
-
-
 # -- layout and wiring -------------------------------------------------------------------------
 
 
@@ -288,4 +266,3 @@ def build(session: Session, tab: gr.Tab) -> None:
             download,
             **EXPORT,
         )
-    gr.api(schedule, api_name="schedule")

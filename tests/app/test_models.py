@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 import model.checkpoint
-from app import models
+from app import api, models
 from app.session import Session
 from app.tabs import reverse
 from tests.app.reverse_inputs import inputs
@@ -53,10 +53,10 @@ def test_a_damaged_model_is_left_out_and_says_what_is_wrong(ship):
     with pytest.raises(ValueError, match=r"^The model broken cannot be used: .*model.safetensors"):
         models.load("broken")
     with pytest.raises(gr.Error, match="The model broken cannot be used") as error:
-        reverse.sample("broken")
+        api.sample("broken")
     assert "\n" not in str(error.value)
     with pytest.raises(gr.Error, match="The model must be one of good, got 'digits'"):
-        reverse.sample("digits")
+        api.sample("digits")
 
 
 def test_a_model_without_its_weights_is_left_out_too(ship):
@@ -88,7 +88,7 @@ def test_without_any_model_one_sentence_says_what_to_do(folder, missing):
     with pytest.raises(ValueError, match="There is no trained model in checkpoints/"):
         models.names()
     for call in (
-        lambda: reverse.sample(),
+        lambda: api.sample(),
         lambda: next(reverse.show(reverse.Wish(), (), *inputs())),
     ):
         with pytest.raises(gr.Error, match="There is no trained model in checkpoints/"):

@@ -8,7 +8,6 @@ import math
 import gradio as gr
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from app import runs
@@ -296,29 +295,6 @@ def test_without_a_cache_everything_still_works(monkeypatch):
     shown = last(show((), *inputs()))[-1]
     assert last(reverse.branch(750, shown))[1]["rows"]
     assert reverse.export("PNG", shown)
-
-
-# -- the API -------------------------------------------------------------------------------------
-
-
-def test_the_api_gives_the_pixels_of_the_run():
-    answer = reverse.sample("digits", label=3, seed=7, steps=4)
-    (settings,) = read(*inputs(seed=7))
-    image = runs.compute(settings).final
-    assert torch.tensor(answer["pixels"]).equal(image)
-    np.testing.assert_array_equal(picture_of(answer["png"]), pixels_of(image))
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [bad for bad in BAD if not {"T", "picture", "points"} & bad[0].keys()],
-    ids=lambda value: str(value)[:40],
-)
-def test_nonsense_gets_one_sentence_from_the_api(changes, sentence):
-    renamed = {"schedule" if key == "family" else key: value for key, value in changes.items()}
-    with pytest.raises(gr.Error, match=sentence) as error:
-        reverse.sample(**({"steps": 4} | renamed))
-    assert "\n" not in str(error.value)
 
 
 def test_the_page_opens_with_a_run_that_is_known_already(cache):

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from app import plots
+from app import api, plots
 from app.catalogue import CUSTOM, DEFAULT_POINTS, PRESETS, Recipe
 from app.tabs import schedules
 from app.theme import CURVES, dash_of
@@ -122,17 +122,10 @@ def test_bad_parameters_get_one_sentence_in_the_page_and_from_the_api(changes, s
     parameters = {**GOOD, **changes}
     for call in (
         lambda: schedules.add(*parameters.values(), [], ["ddpm"]),
-        lambda: schedules.schedule(**parameters),
+        lambda: api.schedule(**parameters),
     ):
         with pytest.raises(gr.Error, match=sentence):
             call()
-
-
-def test_the_api_gives_the_models_numbers():
-    answer = schedules.schedule("cosine", 10)
-    cosine = NoiseSchedule.cosine(10)
-    assert answer["alpha_bars"] == cosine.alpha_bars.tolist()
-    assert answer["betas"] == cosine.betas.tolist()
 
 
 def test_dragged_points_become_the_custom_schedule():

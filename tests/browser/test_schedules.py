@@ -1,16 +1,11 @@
-"""The Schedules tab in Chromium: curves, cursor, strip, points, read-outs, the API."""
+"""The Schedules tab in Chromium: curves, cursor, strip, points, read-outs."""
 
 import csv
 import io
-import json
-import math
 from itertools import pairwise
 from xml.etree import ElementTree
 
-import httpx
 import pytest
-from gradio_client import Client
-from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -151,44 +146,3 @@ def test_taking_the_numbers_and_the_figure_away(page):
     assert float(rows[700]["alpha_bar"]) == NoiseSchedule.linear().alpha_bars[700].item()
     assert Image.open(io.BytesIO(contents["PNG"])).format == "PNG"
     assert ElementTree.fromstring(contents["SVG"]).tag.endswith("svg")
-
-
-# -- the API -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def client(address):
-    return Client(address, verbose=False)
-
-
-def test_the_api_answers_with_the_librarys_numbers(client):
-    answer = client.predict("cosine", 10, api_name="/schedule")
-    assert answer["alpha_bars"] == NoiseSchedule.cosine(10).alpha_bars.tolist()
-
-
-def test_a_nan_sent_straight_to_the_api_gets_one_sentence(address):
-    # JSON knows no NaN, so Gradio's own client would not send it; a stranger's would.
-    body = json.dumps({"data": ["linear", 100, math.nan, 0.02, 0.008, False]})
-    call = f"{address}gradio_api/call/schedule"
-    event = httpx.post(call, content=body, headers={"Content-Type": "application/json"}).json()
-    answer = httpx.get(f"{call}/{event['event_id']}").text
-    assert "event: error" in answer
-    assert "must be from 0 to 1, got nan." in answer
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("linear", 0), "T must be a whole number from 1 to 4,000, got 0"),
-        (("linear", 10**9), "T must be a whole number from 1 to 4,000, got 1,000,000,000"),
-        (("linear", "ten"), "T must be a whole number from 1 to 4,000, got 'ten'"),
-        (("linear", 100, 0.5, 0.02), "beta_start must not exceed beta_end, got 0.5 > 0.02"),
-        (("linear", 100, "small"), "β_start must be a number from 0 to 1, got 'small'"),
-        ((["linear"], 100), "The family must be one of"),
-    ],
-)
-def test_nonsense_sent_straight_to_the_api_gets_one_sentence(client, arguments, sentence):
-    with pytest.raises(AppError, match=sentence) as error:
-        client.predict(*arguments, api_name="/schedule")
-    assert "Traceback" not in str(error.value)
-    json.dumps(client.predict("linear", 10, api_name="/schedule"))  # and it still answers
