@@ -27,7 +27,11 @@ def test_an_empty_environment_gives_the_defaults():
         waiting=8,
         grace=120,
         hub=True,
-        queue_size=64,
+        queue_size=256,
+        runs=8,
+        rate=60,
+        max_uploads="2gb",
+        log=False,
     )
 
 
@@ -55,6 +59,10 @@ def test_every_variable_is_read():
             "UNNOISE_GRACE": "7",
             "UNNOISE_HUB": "0",
             "UNNOISE_QUEUE": "5",
+            "UNNOISE_RUNS": "2",
+            "UNNOISE_RATE": "0",
+            "UNNOISE_MAX_UPLOADS": "100mb",
+            "UNNOISE_LOG": "1",
         }
     )
     assert settings == Settings(
@@ -74,6 +82,10 @@ def test_every_variable_is_read():
         grace=7,
         hub=False,
         queue_size=5,
+        runs=2,
+        rate=0,
+        max_uploads="100mb",
+        log=True,
     )
     unread = [f for f in fields(Settings) if getattr(settings, f.name) == f.default]
     assert unread == []  # a new setting belongs into this test
