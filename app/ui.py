@@ -38,7 +38,6 @@ def build() -> gr.Blocks:
             with gr.Tab("Train", id="train") as tab:
                 _or_say_why(lambda tab=tab: train.build(session, tab, page, ways))
         api.build()
-        api.build()
     journal.keep(page)
     return page
 
