@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+MOST_MODELS = 16  # of the Hub: each stays in memory
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -37,6 +39,9 @@ class Settings:
     rate: int = 60  # UNNOISE_RATE: such requests a minute from one session; 0 for any number
     max_uploads: str = "2gb"  # UNNOISE_MAX_UPLOADS: all uploads of an hour together
     log: bool = False  # UNNOISE_LOG: one line of JSON for each event
+    device: str = ""  # UNNOISE_DEVICE: cuda, mps or cpu; without it, the best that is there
+    models: tuple[str, ...] = ()  # UNNOISE_MODELS: checkpoints of the Hub to offer, by their ids
+    zero_gpu: bool = False  # SPACES_ZERO_GPU: a Space whose GPU is lent for the time of an event
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -48,6 +53,7 @@ class Settings:
         host = "0.0.0.0" if env.get("SPACE_ID") else cls.host
         # Gradio reads its own variable at import, so it must be valid even where PORT overrules it.
         port = _integer(env, "GRADIO_SERVER_PORT", cls.port, 1, 65_535)
+        zero_gpu = env.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
         return cls(
             host=env.get("GRADIO_SERVER_NAME") or host,
             port=_integer(env, "PORT", port, 1, 65_535),
@@ -63,7 +69,7 @@ class Settings:
                 env, "UNNOISE_TRAIN_PARAMETERS", cls.train_parameters, 500_000, 200_000_000
             ),
             train_pictures=_integer(env, "UNNOISE_TRAIN_PICTURES", cls.train_pictures, 1, 100_000),
-            jobs=_integer(env, "UNNOISE_JOBS", cls.jobs, 0, 64),
+            jobs=_jobs(env, cls.jobs, zero_gpu),
             waiting=_integer(env, "UNNOISE_WAITING", cls.waiting, 0, 1000),
             grace=_integer(env, "UNNOISE_GRACE", cls.grace, 5, 86_400),
             # A Space is everybody's: what it downloads, it downloads for all.
@@ -74,6 +80,9 @@ class Settings:
             max_uploads=_file_size(env, "UNNOISE_MAX_UPLOADS", cls.max_uploads),
             # A server's events are for its keeper; at one's own computer they are noise.
             log=_integer(env, "UNNOISE_LOG", 1 if env.get("SPACE_ID") else 0, 0, 1) == 1,
+            device=_device(env, "UNNOISE_DEVICE"),
+            models=_repositories(env, "UNNOISE_MODELS"),
+            zero_gpu=zero_gpu,
         )
 
 
@@ -106,3 +115,32 @@ def _file_size(env: Mapping[str, str], name: str, default: str) -> str:
     if not re.fullmatch(r"0*[1-9][0-9]{0,5} ?(kb|mb|gb)", text):
         raise ValueError(f"{name} must be a size from 1kb to 999999gb like 20mb, got {text!r}.")
     return text
+
+
+def _jobs(env: Mapping[str, str], default: int, zero_gpu: bool) -> int:
+    jobs = _integer(env, "UNNOISE_JOBS", 0 if zero_gpu else default, 0, 64)
+    if jobs and zero_gpu:
+        raise ValueError(
+            f"UNNOISE_JOBS must be 0 on ZeroGPU, which lends no GPU to a training, got '{jobs}'."
+        )
+    return jobs
+
+
+def _device(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "").strip().lower()
+    if not re.fullmatch(r"(cuda(:[0-9]{1,2})?|mps|cpu)?", text):
+        raise ValueError(f"{name} must be cuda, cuda:0, mps or cpu, got {text!r}.")
+    return text
+
+
+def _repositories(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    ids = [text for part in env.get(name, "").split(",") if (text := part.strip())]
+    for text in ids:
+        if not re.fullmatch(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", text, re.ASCII):
+            raise ValueError(
+                f"{name} must be ids of the Hugging Face Hub like owner/name, separated by "
+                f"commas, got {text!r:.100}."
+            )
+    if len(ids) > MOST_MODELS:
+        raise ValueError(f"{name} must name at most {MOST_MODELS} checkpoints, got {len(ids)}.")
+    return tuple(dict.fromkeys(ids))

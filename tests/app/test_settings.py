@@ -32,6 +32,9 @@ def test_an_empty_environment_gives_the_defaults():
         rate=60,
         max_uploads="2gb",
         log=False,
+        device="",
+        models=(),
+        zero_gpu=False,
     )
 
 
@@ -54,7 +57,7 @@ def test_every_variable_is_read():
             "UNNOISE_TRAIN_SIZE": "32",
             "UNNOISE_TRAIN_PARAMETERS": "600000",
             "UNNOISE_TRAIN_PICTURES": "100",
-            "UNNOISE_JOBS": "2",
+            "UNNOISE_JOBS": "0",
             "UNNOISE_WAITING": "0",
             "UNNOISE_GRACE": "7",
             "UNNOISE_HUB": "0",
@@ -63,6 +66,9 @@ def test_every_variable_is_read():
             "UNNOISE_RATE": "0",
             "UNNOISE_MAX_UPLOADS": "100mb",
             "UNNOISE_LOG": "1",
+            "UNNOISE_DEVICE": "CUDA:1",
+            "UNNOISE_MODELS": "someone/fish, someone/birds.v2,someone/fish,",
+            "SPACES_ZERO_GPU": "true",
         }
     )
     assert settings == Settings(
@@ -77,7 +83,7 @@ def test_every_variable_is_read():
         train_size=32,
         train_parameters=600_000,
         train_pictures=100,
-        jobs=2,
+        jobs=0,
         waiting=0,
         grace=7,
         hub=False,
@@ -86,6 +92,9 @@ def test_every_variable_is_read():
         rate=0,
         max_uploads="100mb",
         log=True,
+        device="cuda:1",
+        models=("someone/fish", "someone/birds.v2"),
+        zero_gpu=True,
     )
     unread = [f for f in fields(Settings) if getattr(settings, f.name) == f.default]
     assert unread == []  # a new setting belongs into this test
@@ -100,6 +109,19 @@ def test_a_space_listens_to_everybody_unless_told_otherwise():
     assert Settings.from_env({"SPACE_ID": "someone/unnoise"}).host == "0.0.0.0"
     told = {"SPACE_ID": "someone/unnoise", "GRADIO_SERVER_NAME": "127.0.0.1"}
     assert Settings.from_env(told).host == "127.0.0.1"
+
+
+def test_zero_gpu_lends_no_gpu_to_trainings():
+    assert Settings.from_env({"SPACES_ZERO_GPU": "true"}).jobs == 0
+    assert Settings.from_env({"SPACES_ZERO_GPU": "false"}).jobs == 1
+    with pytest.raises(ValueError, match=r"UNNOISE_JOBS must be 0 on ZeroGPU.*got '2'"):
+        Settings.from_env({"SPACES_ZERO_GPU": "1", "UNNOISE_JOBS": "2"})
+
+
+def test_the_models_of_the_hub_have_a_number():
+    names = ",".join(f"someone/model{i}" for i in range(17))
+    with pytest.raises(ValueError, match="at most 16 checkpoints, got 17"):
+        Settings.from_env({"UNNOISE_MODELS": names})
 
 
 def test_a_space_downloads_no_datasets_unless_told_to():
@@ -132,6 +154,11 @@ def test_a_space_downloads_no_datasets_unless_told_to():
         ("UNNOISE_WAITING", "-1", "0 to 1000"),
         ("UNNOISE_GRACE", "0", "5 to 86400"),
         ("UNNOISE_HUB", "no", "0 to 1"),
+        ("UNNOISE_DEVICE", "gpu", "cuda, cuda:0, mps or cpu"),
+        ("UNNOISE_DEVICE", "cuda:", "cuda, cuda:0, mps or cpu"),
+        ("UNNOISE_MODELS", "fashion", "like owner/name"),
+        ("UNNOISE_MODELS", "../secret", "like owner/name"),
+        ("UNNOISE_MODELS", "owner/name/more", "like owner/name"),
         ("UNNOISE_MAX_UPLOAD", "big", "like 20mb"),
         ("UNNOISE_MAX_UPLOAD", "20", "like 20mb"),
         ("UNNOISE_MAX_UPLOAD", "0mb", "like 20mb"),
