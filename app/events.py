@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.settings import current
+
 # At once, whatever else is going on: what a click or a look-up costs.
 QUICK: dict[str, Any] = {
     "concurrency_limit": None,
@@ -20,9 +22,10 @@ EXPORT: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-# Runs a network: seconds of all cores, so one at a time; the others are told their place.
+# Runs a network: seconds of all cores. A few at once, whose passes are put together, so that a
+# short run need not wait for the end of a long one; the others are told their place.
 NETWORK: dict[str, Any] = {
     "concurrency_id": "network",
-    "concurrency_limit": 1,
+    "concurrency_limit": current().runs,
     "api_visibility": "private",
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from app.pictures import data_url, to_image
-from app.runs import RunSettings, branch, compute, timesteps_of
+from app.runs import ENDINGS, RunSettings, branch, compute, ended, timesteps_of
 from model.sampler import Step
 
 BRANCHES = 8
@@ -27,14 +27,20 @@ def steps_along(settings: RunSettings) -> list[int]:
     return sorted({round(i * last / PLACES) for i in range(PLACES)})
 
 
-def start(settings: RunSettings, place: int) -> tuple[Iterator[Step], int, int]:
-    """Branches from the kept step `place`: their steps, its t, and how many steps they take."""
+def start(settings: RunSettings, place: int) -> tuple[Generator[Step, None, Tensor], int, int]:
+    """Branches from the kept step `place`: their steps, its t, and how many steps they take.
+
+    The steps return where the branches end, (BRANCHES, C, H, W).
+    """
     run = compute(settings)
     index = run.kept[place]
     # Seeds of their own, the same at each return: not the run's, whose noise is one ending more.
     first = (settings.seed * 1_000 + 1) % 2**32
-    walk = branch(settings, run.x[place], index, range(first, first + BRANCHES))
-    return walk, run.t[index], len(timesteps_of(settings)) - 1 - index
+    seeds = range(first, first + BRANCHES)
+    steps = ENDINGS(
+        (settings, seeds, index), lambda: ended(branch(settings, run.x[place], index, seeds))
+    )
+    return steps, run.t[index], len(timesteps_of(settings)) - 1 - index
 
 
 def sheet(settings: RunSettings, found: Sequence[tuple[int, Tensor]]) -> dict[str, Any]:

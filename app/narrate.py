@@ -40,14 +40,6 @@ def recorded(settings: RunSettings, title: str) -> Generator[dict[str, Any], Non
     return (yield from narrated(record(settings), title, len(timesteps_of(settings)) - 1))
 
 
-def finished(steps: Iterator[Step]) -> Generator[Step, None, Step]:
-    """All steps as they come, and the last one as the result."""
-    step = None
-    for step in steps:
-        yield step
-    return step
-
-
 class Told(Generic[R]):
     """Iterates over a generator, and keeps what it returns as `result`."""
 

@@ -2,7 +2,8 @@
 
     RunSettings ── record ──► Step, Step, Step … ──► Run, kept in a cache that all sessions share
 
-The settings are the key of the cache: a run depends on nothing else.
+The settings are the key of the cache: a run depends on nothing else. What two people ask for at
+the same time is computed once; of different runs, the networks' passes are put together.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor
 
 from app import models
+from app.batching import shared
 from app.cache import LRU
 from app.catalogue import CUSTOM, Recipe
 from app.forms import LARGEST_SEED, check_choice, check_integer, check_number
 from app.formulas import Formula, formula
+from app.once import Once
 from app.pictures import Picture, to_pixels
 from app.settings import current
 from model.checkpoint import Checkpoint
@@ -176,9 +179,9 @@ def denoiser_of(
     label = settings.label if labels is None else torch.tensor(labels)
     checkpoint = models.load(settings.model)
     denoiser = checkpoint.denoiser(label, guidance=settings.guidance, clip=settings.clip)
-    if settings.family == TRAINED:
-        return denoiser
-    return denoiser.on(schedule_of(settings), matched=settings.matched)
+    if settings.family != TRAINED:
+        denoiser = denoiser.on(schedule_of(settings), matched=settings.matched)
+    return shared(denoiser)
 
 
 def walk(
@@ -259,14 +262,32 @@ class Run:
         return self.x.nbytes + sum(lane.nbytes for lane in self.lanes.values())
 
 
-RUNS: LRU[RunSettings, Run] = LRU(current().run_cache << 20)
+RUNS: Once[RunSettings, Step, Run] = Once(LRU(current().run_cache << 20), lambda run: run.nbytes)
+# (settings, seeds, labels) → the last images of these runs, (B, C, H, W)
+ENDINGS: Once[tuple, Step, Tensor] = Once(LRU(current().run_cache << 18), lambda x: x.nbytes)
+
+
+def endings(
+    settings: RunSettings, seeds: Sequence[int], labels: Sequence[int] | None = None
+) -> Generator[Step, None, Tensor]:
+    """`walk`, yielding each step and returning where they end; at once if that is in the cache."""
+    key = settings, tuple(seeds), None if labels is None else tuple(labels)
+    return ENDINGS(key, lambda: ended(walk(settings, seeds, labels)))
+
+
+def ended(steps: Iterator[Step]) -> Generator[Step, None, Tensor]:
+    """All steps as they come, and where the last one leads, (B, C, H, W), as the result."""
+    for step in steps:
+        yield step
+    return step.x_next
 
 
 def record(settings: RunSettings) -> Generator[Step, None, Run]:
     """Walk the run, yielding each step, and return all of it; at once if it is in the cache."""
-    known = RUNS.get(settings)
-    if known is not None:
-        return known
+    return RUNS(settings, lambda: _record(settings))
+
+
+def _record(settings: RunSettings) -> Generator[Step, None, Run]:
     checkpoint, grid = models.load(settings.model), timesteps_of(settings)
     steps, pixels = len(grid) - 1, int(np.prod(checkpoint.shape))
     rule = formula(settings.sampler, schedule_of(settings), grid, settings.variance, settings.eta)
@@ -287,11 +308,9 @@ def record(settings: RunSettings) -> Generator[Step, None, Run]:
     x = torch.stack(tensors["x"])
     lanes = {lane: to_pixels(torch.stack(images)) for lane, images in tensors.items()}
     t, t_next = grid[:-1].tolist(), grid[1:].tolist()
-    run = Run(
+    return Run(
         settings, checkpoint, t, t_next, kept, x, final, lanes, rule, std_x, std_eps, distance
     )
-    RUNS.put(settings, run, run.nbytes)
-    return run
 
 
 def _lanes(step: Step, rule: Formula, adds_noise: bool) -> dict[str, Tensor]:

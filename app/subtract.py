@@ -15,10 +15,10 @@ from torch import Tensor
 
 from app import models
 from app.formulas import plain_difference, scaled_difference
-from app.narrate import finished, narrated
+from app.narrate import narrated
 from app.pictures import data_url, to_image, to_pixels
 from app.run_scene import Lane, equation, panel, scene_payload
-from app.runs import Run, RunSettings, denoiser_of, schedule_of, walk
+from app.runs import Run, RunSettings, denoiser_of, endings, schedule_of
 from model.denoiser import Prediction
 from model.forward import q_sample
 from model.sampler import noise_like, standard_noise
@@ -180,18 +180,17 @@ def counts(settings: RunSettings) -> list[int]:
 def compare(settings: RunSettings) -> Generator[dict[str, Any], None, Comparison]:
     """DDIM in 1, 2, … 50 steps from the same noise, yielding values for a `Progress`."""
     seeds = range(settings.seed, settings.seed + ROWS)
-    endings = {}
+    reached = {}
     for count in counts(settings):
         few = replace(settings, sampler="ddim", eta=0.0, steps=count)
-        step = yield from narrated(finished(walk(few, seeds)), few.title, count)
-        endings[count] = step.x_next
+        reached[count] = yield from narrated(endings(few, seeds), few.title, count)
     checkpoint = models.load(settings.model)
     generators = [torch.Generator().manual_seed(seed) for seed in range(AVERAGED)]
     x = noise_like(torch.empty(AVERAGED, *checkpoint.shape), generators)
     T = schedule_of(settings).T
     # Clipped as each ending is: 1/√ᾱ_T would make a huge number of any error in ε_θ.
     guesses = ask(replace(settings, guidance=1.0), x, [T] * AVERAGED).x0
-    return Comparison(endings, guesses.mean(0), checkpoint.expected(settings.label))
+    return Comparison(reached, guesses.mean(0), checkpoint.expected(settings.label))
 
 
 def comparison_payload(found: Comparison, settings: RunSettings) -> dict[str, Any]:

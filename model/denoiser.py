@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from model.device import to_device
 from model.schedule import NoiseSchedule, broadcast_at
 
 TARGETS = ("eps", "x0", "v")
@@ -134,14 +135,18 @@ class Denoiser:
         return replace(self, schedule=schedule, trained_on=own, told=told)
 
     def _told(self, x_t: Tensor, t: int | Tensor) -> Tensor:
-        if self.told is not None:
-            t = self.told[torch.as_tensor(t).cpu()].float()
-        return torch.as_tensor(t, device=x_t.device).expand(len(x_t))
+        if isinstance(t, int):  # filled in where it is needed: nothing is copied there
+            t = t if self.told is None else self.told[t].item()
+            return torch.full((len(x_t),), t, device=x_t.device)
+        t = torch.as_tensor(t) if self.told is None else self.told[torch.as_tensor(t).cpu()].float()
+        return to_device(t, x_t.device).expand(len(x_t))
 
     def _labels(self, x_t: Tensor) -> Tensor | None:
         if self.label is None:
             return None
-        label = torch.as_tensor(self.label, device=x_t.device)
+        if isinstance(self.label, int):
+            return torch.full((len(x_t),), self.label, device=x_t.device)
+        label = to_device(torch.as_tensor(self.label), x_t.device)
         if label.ndim > 1 or (label.ndim == 1 and len(label) not in (1, len(x_t))):
             raise ValueError(
                 f"label must be one for all or one for each of {len(x_t)} images, "
@@ -178,7 +183,7 @@ class GuidedDenoiser:
     def _both(self, x_t: Tensor, t: int | Tensor) -> tuple[Prediction, Prediction]:
         """What the two say; of one network in one pass, which takes less time than two."""
         a, b = self.conditional, self.base
-        same = a.net is b.net and a.target == b.target and (a.told is None) == (b.told is None)
+        same = a.net == b.net and a.target == b.target and (a.told is None) == (b.told is None)
         if not same or a.label is None or b.label is None:
             return a(x_t, t), b(x_t, t)
         labels = torch.cat([a._labels(x_t), b._labels(x_t)])

@@ -22,7 +22,7 @@ from app.forms import (
     says_what_is_wrong,
     sent,
 )
-from app.narrate import Told, finished, narrated, recorded
+from app.narrate import Told, narrated, recorded
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import data_url, to_image
 from app.prose import DELIMITERS, prose, text
@@ -106,9 +106,9 @@ def _fan(settings: RunSettings, steps: Sequence[int]) -> Generator[tuple, None, 
     found = []
     for index in steps:
         walk, t, count = fans.start(settings, index)
-        for value in (told := Told(narrated(finished(walk), f"branches from t = {t}", count))):
+        for value in (told := Told(narrated(walk, f"branches from t = {t}", count))):
             yield value, gr.skip()
-        found.append((t, told.result.x_next))
+        found.append((t, told.result))
     yield None, fans.sheet(settings, found)
 
 
@@ -134,9 +134,9 @@ def many(count: Any, which: Any, guidance: Any, shown: tuple) -> Generator[tuple
             f"{len(seeds)} samples of {steps:,} steps are too much for everybody's turn: choose "
             f"at most {MOST_WORK // len(seeds):,} steps, or fewer samples."
         )
-    walk = runs.walk(settings, seeds, labels)
     title = f"{len(seeds)} samples · {settings.title}"
-    for value in (told := Told(narrated(finished(walk), title, steps))):
+    walk = runs.endings(settings, seeds, labels)
+    for value in (told := Told(narrated(walk, title, steps))):
         yield value, gr.skip()
     pictures = [
         {
@@ -145,7 +145,7 @@ def many(count: Any, which: Any, guidance: Any, shown: tuple) -> Generator[tuple
             "hint": "walk to this one",
             "key": {"seed": seeds[i], "label": None if labels is None else str(i)},
         }
-        for i, image in enumerate(told.result.x_next)
+        for i, image in enumerate(told.result)
     ]
     yield None, {"rows": [{"title": title, "note": "", "pictures": pictures}], "columns": 8}
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from app import fans, runs
+from app.cache import LRU
 from app.pictures import to_pixels
 from tests.app.test_formulas import SAMPLERS
 
@@ -25,6 +26,11 @@ def endings(settings, place):
     return steps[-1].x_next
 
 
+@pytest.fixture(autouse=True)
+def every_walk_is_made(monkeypatch):
+    monkeypatch.setattr(runs.ENDINGS, "cache", LRU(0))
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_branches_from_late_steps_lie_closer_together(sampler):
     settings = settings_of(**SAMPLERS[sampler])
@@ -32,6 +38,21 @@ def test_branches_from_late_steps_lie_closer_together(sampler):
     assert early > middle > late > 0  # all of them differ: a sampler without noise gets some
     assert fans.spread(endings(settings, 9)) == 0  # the last step adds none
     assert early > 0.2
+
+
+def test_branches_that_are_known_are_not_computed_again(monkeypatch):
+    monkeypatch.setattr(runs.ENDINGS, "cache", LRU(10**6))
+    settings = settings_of(sampler="ddpm")
+    first, again = (end_of(fans.start(settings, 2)[0]) for _ in range(2))
+    assert again is first
+
+
+def end_of(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def test_branches_begin_at_the_very_image_of_the_run():

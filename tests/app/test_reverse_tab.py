@@ -24,8 +24,8 @@ from tests.app.test_runs import BAD
 @pytest.fixture(autouse=True)
 def cache(monkeypatch):
     """The shared cache, empty."""
-    monkeypatch.setattr(runs, "RUNS", LRU(50_000_000))
-    return runs.RUNS
+    monkeypatch.setattr(runs.RUNS, "cache", LRU(50_000_000))
+    return runs.RUNS.cache
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_before_the_first_run_one_is_told_to_make_one(handler):
 
 
 def test_without_a_cache_everything_still_works(monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", LRU(0))
+    monkeypatch.setattr(runs.RUNS, "cache", LRU(0))
     shown = last(show((), *inputs()))[-1]
     assert last(reverse.branch(750, shown))[1]["rows"]
     assert reverse.export("PNG", shown)

@@ -30,8 +30,8 @@ def cache(monkeypatch):
     """The shared cache, empty and of any size."""
 
     def cache(most_bytes=10_000_000):
-        monkeypatch.setattr(runs, "RUNS", LRU(most_bytes))
-        return runs.RUNS
+        monkeypatch.setattr(runs.RUNS, "cache", LRU(most_bytes))
+        return runs.RUNS.cache
 
     return cache
 

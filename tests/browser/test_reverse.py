@@ -318,7 +318,7 @@ def test_a_long_run_tells_of_itself_and_ends_when_stopped_or_no_longer_wanted(pa
     steps(page, 4)
     expect(title(page)).to_have_text("DDPM · 4 steps")
     assert eventually(lambda: ends_with(page, run_of(steps=4, seed=90_001)))
-    assert runs.RUNS.get(runs.run_settings(**FIRST | {"seed": 90_001, "steps": 1000})) is None
+    assert runs.RUNS.cache.get(runs.run_settings(**FIRST | {"seed": 90_001, "steps": 1000})) is None
 
 
 def test_a_closed_page_makes_way_for_the_next(page, open_page):
@@ -333,7 +333,7 @@ def test_a_closed_page_makes_way_for_the_next(page, open_page):
     expect(other.locator("#reverse-walk canvas").first).to_be_visible()
     assert ends_with(other, run_of())
     given_up = runs.run_settings(**FIRST | {"sampler": "heun", "steps": 1000})
-    assert runs.RUNS.get(given_up) is None
+    assert runs.RUNS.cache.get(given_up) is None
 
 
 def test_nonsense_is_one_sentence_and_the_page_goes_on(page):

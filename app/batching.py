@@ -1,0 +1,126 @@
+"""Several threads ask one network: what waits at the same time goes through it as one batch.
+
+A pass of one picture costs almost as much as one of four, and two passes at once are slower than
+one after the other. So one thread at a time asks for all that wait; nobody waits for company.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from model.denoiser import Denoiser, GuidedDenoiser, Network
+
+LARGEST = 32  # pictures that are put together; a larger request goes by itself
+
+
+@dataclass(eq=False)
+class _Request:
+    net: Network
+    x: Tensor  # (B, C, H, W)
+    t: Tensor  # (B,)
+    label: Tensor | None  # (B,)
+    output: Tensor | None = None
+    error: Exception | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.output is not None or self.error is not None
+
+    def goes_with(self, other: _Request) -> bool:
+        same = self.net is other.net and self.x.shape[1:] == other.x.shape[1:]
+        return same and (self.label is None) == (other.label is None)
+
+
+class _Line:
+    """Requests in the order in which they came; whoever has the turn serves the first ones."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Request] = []
+        self._changing = threading.Lock()
+        self._turn = threading.Lock()
+
+    def ask(self, request: _Request) -> Tensor:
+        with self._changing:
+            self._waiting.append(request)
+        while not request.over:
+            with self._turn:  # while one asks, the others gather
+                if not request.over:
+                    _serve(self._next())
+        if request.error is not None:
+            raise request.error
+        return request.output
+
+    def _next(self) -> list[_Request]:
+        with self._changing:
+            first, *others = self._waiting
+            taken, room = [first], LARGEST - len(first.x)
+            for other in others:
+                if len(other.x) <= room and other.goes_with(first):
+                    taken.append(other)
+                    room -= len(other.x)
+            self._waiting = [one for one in others if one not in taken]
+            return taken
+
+
+def _serve(requests: list[_Request]) -> None:
+    """One pass for all; if it fails, one for each, so that each has its own error."""
+    try:
+        outputs = _pass(requests)
+    except Exception as error:
+        if len(requests) > 1:
+            for request in requests:
+                _serve([request])
+        else:
+            requests[0].error = error
+        return
+    for request, output in zip(requests, outputs, strict=True):
+        request.output = output
+
+
+@torch.no_grad()
+def _pass(requests: list[_Request]) -> list[Tensor]:
+    if len(requests) == 1:
+        (one,) = requests
+        return [one.net(one.x, one.t, one.label)]
+    x = torch.cat([request.x for request in requests])
+    t = torch.cat([request.t.float() for request in requests])  # some are told a fraction
+    labels = [request.label for request in requests]
+    label = None if labels[0] is None else torch.cat(labels)
+    return list(requests[0].net(x, t, label).split([len(request.x) for request in requests]))
+
+
+_line = _Line()
+
+
+def _begin_anew() -> None:
+    global _line
+    _line = _Line()
+
+
+# A process that forks while a pass is under way must not wait for a turn that nobody gives back.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A network as a `Denoiser` asks it, from any thread."""
+
+    net: Network
+
+    def __call__(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        return _line.ask(_Request(self.net, x, t, label))
+
+
+def shared(denoiser: Denoiser | GuidedDenoiser) -> Denoiser | GuidedDenoiser:
+    """The same denoiser, whose network others may ask at the same time."""
+    if isinstance(denoiser, GuidedDenoiser):
+        return replace(
+            denoiser, conditional=shared(denoiser.conditional), base=shared(denoiser.base)
+        )
+    return replace(denoiser, net=Shared(denoiser.net))
