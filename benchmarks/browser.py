@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,12 +28,16 @@ START_LIMIT = 120  # seconds until a server must answer
 class Server:
     """One web app in a process of its own, on a free port of 127.0.0.1.
 
-    `arguments` are Python's: a script, or ``-m`` and a module; the app must obey PORT. Use it in
-    a ``with``: it starts with the block and ends with it, and nothing else is ever killed.
+    `arguments` are Python's: a script, or ``-m`` and a module; the app must obey PORT.
+    `environment` is added to what it starts with. Use it in a ``with``: it starts with the block
+    and ends with it, and nothing else is ever killed.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         self.arguments = arguments
+        self.environment = environment or {}
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}/"
@@ -44,7 +48,7 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, *self.arguments],
             cwd=ROOT,
-            env=_environment(self.port),
+            env=_environment(self.port) | self.environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -58,6 +62,16 @@ class Server:
             self._process.kill()
             self._process.wait()
         self._log.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def log(self) -> str:
+        """What it has printed so far."""
+        # Read in place: the process writes where the file stands, and that must stay its end.
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     def wait(self) -> float:
         """Wait for the first page that it serves; returns the seconds since it was started.
