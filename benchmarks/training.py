@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.command import table
-from model.training import has_bf16
+from model.device import has_bf16
 from model.unet import UNet, UNetConfig
 
 CHANNELS, SIZE = (32, 64, 128), 32

@@ -21,12 +21,13 @@ from tqdm import tqdm
 from model.average import average_pictures
 from model.checkpoint import CheckpointConfig, build_schedule, save_checkpoint
 from model.data import ImageData, load_data
+from model.device import has_bf16
 from model.files import write_whole
 from model.image_data import tiled
 from model.options import DATA, NETWORK, TRAINING, command_line, schedule_recipe, settings_of
 from model.resume import load_training, save_training
 from model.train import train
-from model.training import Diverged, TrainConfig, Training, has_bf16, new_network
+from model.training import Diverged, TrainConfig, Training, new_network
 from model.unet import UNetConfig
 
 

@@ -153,7 +153,7 @@ def accuracy(classifier: ReferenceClassifier, images: Tensor, labels: Tensor) ->
     labels = _checked_labels(labels, images)
     classifier.eval()
     called = torch.cat([classifier(x).argmax(1) for x in images.split(EVAL_BATCH)])
-    return (called == labels).double().mean().item()
+    return (called == labels).cpu().double().mean().item()
 
 
 # -- comparing two sets ----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from model.denoiser import Prediction
+from model.device import to_device
 from model.schedule import NoiseSchedule
 
 VARIANCES = ("posterior", "beta")
@@ -71,7 +72,7 @@ def noise_like(x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     z = torch.empty(x.shape)
     for image, generator in zip(z, generators, strict=True):
         image.normal_(generator=generator)  # in place: half the time of a tensor for each
-    return z.to(x)
+    return to_device(z.to(x.dtype), x.device)
 
 
 def ddpm(
@@ -225,7 +226,7 @@ def _source(
     if noises is not None:
         if len(noises) < steps - 1:
             raise ValueError(f"{steps - 1} steps draw noise, and only {len(noises)} are given")
-        return lambda index, x: noises[index].to(x)
+        return lambda index, x: to_device(noises[index].to(x.dtype), x.device)
     if generators is None:
         raise ValueError("each step draws noise: pass a generator for each image, or noises")
     return lambda index, x: noise_like(x, generators)

@@ -43,6 +43,7 @@ import torch
 from torch import Tensor
 
 from model.checks import as_integer, check_beta_range, check_each, check_T, float64_vector
+from model.device import to_device
 
 SPACINGS = ("trailing", "leading", "linspace", "quadratic")
 
@@ -331,15 +332,17 @@ class NoiseSchedule:
 
 
 def broadcast_at(values: Tensor, t: int | Tensor, x: Tensor) -> Tensor:
-    """``values[t]`` as a factor for x (B, ...): x's dtype and device, shape (B, 1, …) or ().
+    """``values[t]`` as a factor for x (B, ...): x's dtype, shape (B, 1, …) on x's device, or ().
 
-    `t` is one timestep or one for each image of the batch, shape (B,).
+    One without dimensions stays on the CPU: it multiplies x on any device without a copy. `t` is
+    one timestep or one for each image of the batch, shape (B,), best on the CPU, as `values` are:
+    from a GPU it would have to be waited for.
     Raises ValueError if t does not fit the batch or lies outside the table.
     """
     if isinstance(t, int) and not isinstance(t, bool):  # the common case, without tensor overhead
         if not 0 <= t < len(values):
             raise ValueError(f"t must be in 0 … {len(values) - 1}, got {t}")
-        return values[t].to(device=x.device, dtype=x.dtype)
+        return values[t].to(x.dtype)
     t = torch.as_tensor(t)
     if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
         raise ValueError(f"t must be an integer timestep, got {t.dtype}")
@@ -349,8 +352,10 @@ def broadcast_at(values: Tensor, t: int | Tensor, x: Tensor) -> Tensor:
         )
     if (t < 0).any() or (t >= len(values)).any():
         raise ValueError(f"t must be in 0 … {len(values) - 1}, got {t.tolist()}")
-    factor = values[t.to(values.device)].to(device=x.device, dtype=x.dtype)
-    return factor.view(-1, *[1] * (x.ndim - 1)) if t.ndim == 1 else factor
+    factor = values[t.to(values.device)].to(x.dtype)  # here, as MPS has no float64
+    if not t.ndim:
+        return factor
+    return to_device(factor, x.device).view(-1, *[1] * (x.ndim - 1))
 
 
 def _rescaled(betas: Tensor) -> Tensor:

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from model.data import ImageData
 from model.denoiser import target_of
+from model.device import has_bf16, to_device
 from model.forward import q_sample
 from model.sampler import ddim, standard_noise
-from model.training import Example, LastGood, Progress, Training, has_bf16
+from model.training import Example, LastGood, Progress, Training
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -66,12 +67,14 @@ def train(
         label = _withhold(training, label)
         t = 1 + _integers(schedule.T, len(x0), generator)
         eps = torch.randn(x0.shape, generator=generator)
-        x0, t, eps = (values[mine].to(device) for values in (x0, t, eps))
+        t = t[mine]
+        x0, times, eps = (to_device(values, device) for values in (x0[mine], t, eps[mine]))
 
+        # The schedule is looked up on the CPU, and nothing here waits for the device.
         x_t = q_sample(schedule, x0, t, eps)
         target = target_of(config.target, schedule, x0, t, eps)
         with autocast:
-            output = net(x_t, t, None if label is None else label[mine].to(device))
+            output = net(x_t, times, None if label is None else to_device(label[mine], device))
         errors = (output.float() - target).square().mean(dim=(1, 2, 3))  # (B,)
 
         training.optimizer.zero_grad()
@@ -86,7 +89,7 @@ def train(
         training.average()
         spent = time.perf_counter() - clock
         training.seconds += spent
-        window.add(errors.detach(), t, schedule.T, config.batch, spent)
+        window.add(errors.detach(), times, schedule.T, config.batch, spent)
 
         over = _over(training, accelerator)
         due = training.step % config.report_every == 0
@@ -95,7 +98,10 @@ def train(
             sample = True
         if not (due or sample or over):
             continue
-        loss, band_loss = window.means(accelerator)
+        clock = time.perf_counter()
+        loss, band_loss = window.means(accelerator)  # which waits for what the device has to do
+        waited = time.perf_counter() - clock
+        training.seconds += waited
         last_good.check(loss)
         example = None
         if sample:
@@ -108,7 +114,7 @@ def train(
             band_loss=band_loss,
             gradient_norm=float(norm),
             learning_rate=rate,
-            images_per_second=window.images / window.seconds,
+            images_per_second=window.images / (window.seconds + waited),
             seconds=training.seconds,
             seconds_left=training.seconds_left,
             fraction=training.fraction,
@@ -157,7 +163,7 @@ class _Window:
         both = torch.stack([self.sums, self.counts])
         if accelerator is not None:
             both = accelerator.reduce(both, "sum")
-        sums, counts = both.double().cpu()
+        sums, counts = both.cpu().double()
         return float(sums.sum() / counts.sum()), tuple((sums / counts).tolist())
 
 

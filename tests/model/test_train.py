@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model.denoiser import target_of
+from model.device import has_bf16
 from model.forward import q_sample
 from model.image_data import ImageData
 from model.resume import load_training, save_training
@@ -20,7 +21,6 @@ from model.training import (
     Diverged,
     TrainConfig,
     Training,
-    has_bf16,
     new_network,
 )
 from tests.model.tiny import CONFIG, network, parts, pictures, same
