@@ -48,8 +48,11 @@ class Subject:
         place = min(range(len(self.moments)), key=lambda i: abs(self.moments[i] - t))
         return self.moments[place], self.x[place : place + 1]
 
-    def labels(self, count: int) -> Tensor | None:
-        return None if self.label is None else torch.full((count,), self.label)
+    def given(self, x: Tensor, t: Sequence[int]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the network takes, told these t: x, t and labels, where the network is."""
+        label = None if self.label is None else torch.full((len(t),), self.label)
+        label = None if label is None else models.there(label)
+        return models.there(x), models.there(torch.tensor(t)), label
 
     def said(self, output: Tensor, x: Tensor, t: Sequence[int]) -> tuple[Tensor, Tensor]:
         """ε_θ and x̂_0, clipped, of what the network put out."""
@@ -89,12 +92,12 @@ def alive(this: Subject, chosen: tuple[str, int] | None = None) -> dict[str, Any
     `chosen`: a block and one of its channels, whose map is wanted besides.
     """
     net, t, x = this.checkpoint.net, list(this.moments), this.x
-    labels, times = this.labels(len(t)), torch.tensor(t)
-    trace = net.trace(x, times, labels)
+    given = this.given(x, t)
+    trace = net.trace(*given).cpu()
     levels = range(net.config.levels)
     outputs = {"nothing": trace.output}
-    outputs |= {str(level): net(x, times, labels, cut={level}) for level in levels}
-    outputs["all"] = net(x, times, labels, cut=set(levels))
+    outputs |= {str(level): net(*given, cut={level}).cpu() for level in levels}
+    outputs["all"] = net(*given, cut=set(levels)).cpu()
     _, channels, height, width = x.shape
     cuts = {name: packed(to_pixels(this.said(output, x, t)[1])) for name, output in outputs.items()}
     return {
@@ -154,7 +157,7 @@ def all_channels(this: Subject, block: Any, t: Any) -> dict[str, Any]:
     net = this.checkpoint.net
     check_choice(block, "The block", list(net.blocks))
     t, x = this.at(t)
-    trace = net.trace(x, torch.tensor([t]), this.labels(1))
+    trace = net.trace(*this.given(x, [t])).cpu()
     maps = trace.activations[block][0]
     pictures = [
         {
@@ -189,7 +192,7 @@ def told(this: Subject, t: Any, lie: Any) -> dict[str, Any]:
     t, x = this.at(t)
     rows = []
     for said in (t, lie):
-        output = this.checkpoint.net(x, torch.tensor([said]), this.labels(1))
+        output = this.checkpoint.net(*this.given(x, [said])).cpu()
         eps, x0 = this.said(output, x, [t])
         pictures = [
             {"image": data_url(to_image(x[0])), "caption": f"x_t, t = {t}"},
@@ -215,14 +218,15 @@ def receptive_fields(this: Subject, t: Any) -> dict[str, Any]:
     """
     net = this.checkpoint.net
     t, x = this.at(t)
+    x, *rest = this.given(x, [t])
     x = x.clone().requires_grad_(True)
-    trace = net.trace(x, torch.tensor([t]), this.labels(1))
+    trace = net.trace(x, *rest)
     pictures = []
     for name, activation in trace.activations.items():
         _, _, h, w = activation.shape
         middle = activation[0, :, h // 2, w // 2].sum()
         [gradient] = torch.autograd.grad(middle, x, retain_graph=True)
-        weight = gradient[0].abs().sum(0)
+        weight = gradient[0].cpu().abs().sum(0)
         pictures.append(
             {
                 "image": data_url(to_image((2 * (weight / weight.max()).sqrt() - 1)[None])),
@@ -257,7 +261,7 @@ def embedding_tables(this: Subject) -> dict[str, Any]:
     unit = table / table.norm(dim=1, keepdim=True)
     found = {"t": t.tolist(), "table": table[:, ::2], "similarity": unit @ unit.T}
     if isinstance(net.label, LabelEmbedding):
-        vectors = net.label.table.weight
+        vectors = net.label.table.weight.cpu()
         unit = vectors / vectors.norm(dim=1, keepdim=True)
         found["labels"] = unit @ unit.T
         label = net.label.no_label if this.label is None else this.label

@@ -8,17 +8,44 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from app.forms import check_choice, check_integer
+from app.settings import current
 from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
+from model.device import choose_device, to_device
 
 PREFERRED = ("fashion", "fashion-v", "cats", "digits")  # what the page offers first
 ANY = "any"
 MOST_OWN = 64  # models of all sessions together; the oldest goes first
 _loading = threading.Lock()
 _own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
+
+
+@cache
+def device() -> torch.device:
+    """Where all networks are: as UNNOISE_DEVICE says, or the best that is there.
+
+    Raises ValueError with one sentence for a device that is not there.
+    """
+    try:
+        chosen = choose_device(current().device)
+    except ValueError as error:
+        raise ValueError(f"{error}.".replace("the device", "UNNOISE_DEVICE", 1)) from None
+    if chosen.type == "cuda":
+        # Convolutions would else keep 10 of float32's 23 bits, and these networks are too small to
+        # be any faster for it; what the page shows is to be what a processor would show.
+        torch.backends.cudnn.allow_tf32 = False
+    return chosen
+
+
+def there(x: Tensor) -> Tensor:
+    """A tensor brought to the networks; what they answer comes back by its `cpu()`."""
+    return to_device(x, device())
 
 
 def names() -> list[str]:
@@ -37,7 +64,7 @@ def names() -> list[str]:
 def keep(key: str, title: str, checkpoint: Checkpoint) -> None:
     """Take in a session's own model; whoever knows the key, which nobody can guess, may use it."""
     with _loading:
-        _own[key] = title, checkpoint
+        _own[key] = title, checkpoint.to(device())
         while len(_own) > MOST_OWN:
             _own.popitem(last=False)
 
@@ -83,7 +110,7 @@ def _load_once(name: str) -> Checkpoint:
 @lru_cache(maxsize=8)
 def _load(name: str) -> Checkpoint:
     try:
-        return load_checkpoint(name)
+        return load_checkpoint(name).to(device())
     except (BadCheckpoint, OSError) as error:
         raise ValueError(f"The model {name} cannot be used: {error}") from None
 

@@ -58,7 +58,7 @@ def built_in(key: str) -> Picture:
 
 def to_pixels(x: Tensor) -> np.ndarray:
     """(…, C, H, W), clipped to [−1, 1] → uint8 (…, H, W, C)."""
-    values = ((x.double().clamp(-1, 1) + 1) * 127.5).round()
+    values = ((x.cpu().double().clamp(-1, 1) + 1) * 127.5).round()
     return values.to(torch.uint8).movedim(-3, -1).contiguous().numpy()
 
 

@@ -78,8 +78,8 @@ def moments(most: int) -> list[int]:
 
 @torch.no_grad()
 def ask(settings: RunSettings, x: Tensor, t: Sequence[int]) -> Prediction:
-    """What the network says of x (N, C, H, W) at t, all in one pass."""
-    return denoiser_of(settings)(x, torch.tensor(t))
+    """What the network says of x (N, C, H, W) at t, all in one pass; on the CPU, as x is."""
+    return denoiser_of(settings)(models.there(x), torch.tensor(t)).cpu()
 
 
 def along(run: Run) -> Look:

@@ -98,6 +98,10 @@ class Checkpoint:
         network = self.config.network
         return network.image_channels, network.image_size, network.image_size
 
+    def to(self, device: torch.device) -> Checkpoint:
+        """The same with its network there; the average pictures stay on the CPU."""
+        return dataclasses.replace(self, net=self.net.to(device))
+
     def denoiser(
         self, label: int | Tensor | None = None, *, guidance: float = 1.0, clip: bool = True
     ) -> Denoiser | GuidedDenoiser:

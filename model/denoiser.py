@@ -36,6 +36,10 @@ class Prediction:
     x0: Tensor
     v: Tensor
 
+    def cpu(self) -> Prediction:
+        """The same, brought to the CPU."""
+        return Prediction(self.eps.cpu(), self.x0.cpu(), self.v.cpu())
+
 
 def check_target(target: str) -> str:
     """One of `TARGETS`. Raises ValueError for anything else."""

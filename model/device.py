@@ -19,7 +19,7 @@ def choose_device(wanted: str = "") -> torch.device:
     kind, _, number = wanted.partition(":")
     numbers = [str(i) for i in range(torch.cuda.device_count())] if kind == "cuda" else []
     if kind not in there or (":" in wanted and number not in numbers):
-        raise ValueError(f"one of {', '.join(there)} is there, got {wanted!r:.40}")
+        raise ValueError(f"the device must be {' or '.join(there)} here, got {wanted!r:.40}")
     return torch.device(wanted)
 
 

@@ -130,6 +130,13 @@ class Trace:
     activations: dict[str, Tensor]  # of each block by name, (B, C, H, W)
     attention: dict[str, Tensor]  # of each attention block, (B, heads, H·W, H·W), rows sum to 1
 
+    def cpu(self) -> Trace:
+        """The same, brought to the CPU."""
+        found = self.activations, self.attention
+        return Trace(
+            self.output.cpu(), *({name: x.cpu() for name, x in one.items()} for one in found)
+        )
+
 
 class UNet(nn.Module):
     """The network of a `UNetConfig`: ``net(x, t, label)`` → the image's shape."""

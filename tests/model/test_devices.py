@@ -100,7 +100,7 @@ def test_the_best_device_is_chosen(monkeypatch, cuda, mps, best):
 )
 def test_a_device_that_is_not_there_is_one_sentence(monkeypatch, wanted):
     monkeypatch.setattr(devices, "_available", lambda: ["cpu"])
-    with pytest.raises(ValueError, match="one of cpu is there, got") as caught:
+    with pytest.raises(ValueError, match="the device must be cpu here, got") as caught:
         choose_device(wanted)
     assert wanted in str(caught.value)
 
