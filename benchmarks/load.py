@@ -22,16 +22,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-import httpx
 import psutil
 
 from benchmarks import load_people as people
 from benchmarks.browser import APP, Server, chromium, percentile
 from benchmarks.command import count, table
 from benchmarks.load_people import Crowd
-from tests.visitor import EXPORT, HEAVY, LIGHT, Event, Site
+from tests.visitor import EXPORT, HEAVY, LIGHT, Event, Visitor
 
-ARRIVALS = 30  # seconds over which everybody arrives; they do not count
+ARRIVALS = 60  # seconds over which everybody arrives; what they do meanwhile does not count
 CHROMIUMS = 2
 HEAD = ["seconds", "number", "errors", "p50", "p95", "p99", "longest"]
 
@@ -95,13 +94,14 @@ class Usage:
 async def drive(options: argparse.Namespace, server: Server) -> tuple[Crowd, Usage]:
     """Let everybody come, wait out the time, and return what was seen."""
     address = server.address
-    async with httpx.AsyncClient(trust_env=False) as http:
-        site = Site.read((await http.get(address, timeout=60)).text)
+    first = Visitor(address)
+    await first.open()
+    await first.leave()
     async with chromium() as browser:
         assets = await people.files_of_a_page(browser, address)
         start = time.perf_counter()
         ends = start + ARRIVALS + 60 * options.minutes
-        crowd = Crowd(address, site, assets, ends, options.seed)
+        crowd = Crowd(address, first.site, assets, ends, options.seed)
         chance = random.Random(options.seed)
         asking = max(1, options.sampling // 4) if options.sampling else 0
         chromiums = min(CHROMIUMS, options.looking)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,13 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import aiohttp
 import orjson
 
 API = "/gradio_api"
 LIGHT, EXPORT, HEAVY = "light", "export", "heavy"
 CONNECTIONS = 6  # what a browser opens to one server
-_TLS = ssl.create_default_context()  # making one takes longer than a request
+LOST = (aiohttp.ClientError, OSError)  # the connection failed, or ended too early
 
 
 @dataclass
@@ -116,13 +115,10 @@ class Visitor:
         self.left = False
         self.opened: set[str] = {""}  # tabs: what stands in others is not there yet
         self.when_shown: dict[int, Callable[[Any], Any]] = {}  # by component: hears its values
-        self.http = httpx.AsyncClient(
-            base_url=self.address,
-            timeout=httpx.Timeout(60, read=None),
-            limits=httpx.Limits(max_connections=CONNECTIONS),
-            trust_env=False,
-            verify=_TLS,
-            headers={"accept-encoding": "gzip, br"},
+        self.http = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=60),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            cookie_jar=aiohttp.CookieJar(unsafe=True),  # from an address without a name, too
         )
         self._tasks: set[asyncio.Task] = set()
         self._under_way: dict[int, Event] = {}  # by function
@@ -140,31 +136,31 @@ class Visitor:
         Returns the seconds that the page itself took, without its files.
         """
         start = time.perf_counter()
-        answer = await self.http.get("/")
-        answer.raise_for_status()
+        async with self.http.get(self.address + "/") as answer:
+            answer.raise_for_status()
+            page = await answer.read()
         seconds = time.perf_counter() - start
         if self.site is None:
-            self.site = Site.read(answer.text)
+            self.site = Site.read(page.decode())
         self.values = {
             number: component["props"].get("value")
             for number, component in self.site.components.items()
             if component["type"] != "state"
         }
-        self._spawn(self._heartbeat())
         await asyncio.gather(*(self._fetch(path) for path in assets))
+        self._spawn(self._heartbeat())
         self.trigger(self.site.page(), "load")
         return seconds
 
     async def _fetch(self, path: str) -> None:
-        async with self.http.stream("GET", path) as answer:
+        async with self.http.get(self.address + path) as answer:
             answer.raise_for_status()
-            async for _ in answer.aiter_raw():
-                pass
+            await answer.read()
 
     async def _heartbeat(self) -> None:
-        with suppress(httpx.HTTPError):
-            async with self.http.stream("GET", f"{API}/heartbeat/{self.session}") as answer:
-                async for _ in answer.aiter_raw():
+        with suppress(*LOST):
+            async with self.http.get(f"{self.address}{API}/heartbeat/{self.session}") as answer:
+                async for _ in answer.content.iter_any():
                     pass
 
     @property
@@ -189,7 +185,7 @@ class Visitor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.http.aclose()
+        await self.http.close()
 
     def _spawn(self, work: Any) -> asyncio.Task:
         task = asyncio.create_task(work)
@@ -250,15 +246,15 @@ class Visitor:
             "fn_index": number,
             "event_id": self._under_way[number].id,
         }
-        with suppress(httpx.HTTPError):
-            await self.http.post(f"{API}/cancel", json=body)
+        with suppress(*LOST):
+            await self.http.post(f"{self.address}{API}/cancel", json=body)
 
     async def _run(
         self, function: dict[str, Any], event: Event, target: int | None, data: Any
     ) -> None:
         try:
             await self._ask(function, event, target, data)
-        except (httpx.HTTPError, OSError) as error:
+        except LOST as error:
             event.error = f"{type(error).__name__}: {error}"
         finally:
             self._waiting.discard(event.id)
@@ -288,11 +284,12 @@ class Visitor:
             "trigger_id": target,
             "session_hash": self.session,
         }
-        answer = await self.http.post(f"{API}/queue/join?", json=body)
-        if answer.status_code != 200:
-            event.error = f"{answer.status_code}: {answer.text[:200]}"
+        async with self.http.post(f"{self.address}{API}/queue/join?", json=body) as answer:
+            said = await answer.read()
+        if answer.status != 200:
+            event.error = f"{answer.status}: {said[:200].decode(errors='replace')}"
             return
-        event.id = answer.json()["event_id"]
+        event.id = orjson.loads(said)["event_id"]
         self._waiting.add(event.id)
         if self._listening is None or self._listening.done():
             self._listening = self._spawn(self._listen())
@@ -367,7 +364,7 @@ class Visitor:
                         self._inboxes[message["event_id"]].put_nowait(message)
                     elif message["msg"] in ("unexpected_error", "server_stopped"):
                         problem = message.get("message") or message["msg"]
-            except (httpx.HTTPError, OSError) as error:
+            except LOST as error:
                 problem = f"{type(error).__name__}: {error}"
             if problem:
                 for event in self._waiting:
@@ -379,10 +376,10 @@ class Visitor:
 
     async def _messages(self) -> AsyncIterator[dict[str, Any]]:
         path = f"{API}/queue/data?session_hash={self.session}"
-        async with self.http.stream("GET", path) as answer:
+        async with self.http.get(self.address + path) as answer:
             answer.raise_for_status()
             text = bytearray()
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.content.iter_any():
                 searched = max(0, len(text) - 1)
                 text += chunk
                 while (end := text.find(b"\n\n", searched)) >= 0:
