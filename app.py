@@ -14,6 +14,7 @@ import sys
 import threading
 from contextlib import suppress
 
+from app.environment import prepare
 from app.settings import current
 
 
@@ -29,15 +30,7 @@ def main() -> str | None:
     if problem := port_problem(host, port):
         return problem
 
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it when imported
-    # After each event Gradio tabulates the last ten thousand, for a page that is closed here.
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
-    if os.environ.get("SPACE_ID"):  # only the Hub's own proxy reaches a Space: it says who asks
-        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-    # PyTorch's threads wait for each other by spinning: where anything else computes at the same
-    # time, that costs several times the work itself.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    prepare()
     _bypass_proxies(host)
     print("Starting Unnoise ...", flush=True)
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for

@@ -44,7 +44,10 @@ class Ways:
         self._open(event).success(
             says_what_is_wrong(lambda given: _with_model(*choose(given))), inputs, outputs, **QUICK
         ).success(
-            lambda given: choose(given)[1] or gr.skip(), inputs, self.session.picture, **QUICK
+            says_what_is_wrong(lambda given: choose(given)[1] or gr.skip()),
+            inputs,
+            self.session.picture,
+            **QUICK,
         )
 
     def _open(self, event: Any) -> Any:

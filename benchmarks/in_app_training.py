@@ -22,8 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as app.py sets it
+from app.environment import prepare
+
+prepare()
 
 from gradio_client import Client
 

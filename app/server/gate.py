@@ -32,7 +32,7 @@ READ = re.compile(
     rf"|{API}file=.+"
 )
 JOIN, CANCEL, UPLOAD = API + "queue/join", API + "cancel", API + "upload"
-CALL = re.compile(rf"{API}call/(?:v2/)?([A-Za-z0-9_]{{1,64}})/?")
+CALL = re.compile(rf"{API}call/(v2/)?([A-Za-z0-9_]{{1,64}})")
 
 LARGEST_BODY = 2**20  # bytes of what is not a file
 PATIENCE = 30.0  # seconds for which a client may send nothing
@@ -105,7 +105,10 @@ class Gate:
             if path == CANCEL:
                 shape.cancelled(value, page)
             else:
-                function = shape.called(call[1], value, page) if call else shape.joined(value, page)
+                if call:
+                    function = shape.called(call[2], value, page, by_name=bool(call[1]))
+                else:
+                    function = shape.joined(value, page)
                 heavy = function.concurrency_id in HEAVY_KINDS
                 self._take(scope, value.get("session_hash"), heavy)
         except KeyError:

@@ -11,12 +11,15 @@ import json
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import gradio.queueing
 
 from app.settings import current
 
@@ -38,6 +41,8 @@ def keep(page: gr.Blocks) -> None:
     for function in page.fns.values():
         if function.fn is not None:
             function.fn = _noted(function.fn)
+    if current().log:
+        gradio.queueing.traceback = _Printer
 
 
 def name_of(handler: Callable[..., Any]) -> str:
@@ -64,17 +69,32 @@ def _noted(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _watched(event: str) -> Iterator[None]:
-    began, outcome = time.perf_counter(), "done"
+    began, outcome = time.perf_counter(), {"outcome": "done"}
     try:
         yield
     except gr.Error:  # one sentence to the page
-        outcome = "refused"
+        outcome = {"outcome": "refused"}
         raise
     except GeneratorExit:
-        outcome = "left"
+        outcome = {"outcome": "left"}
         raise
     except BaseException as error:
-        outcome = f"failed: {type(error).__name__}"
+        outcome = {"outcome": "failed", "error": type(error).__name__, "at": _place(error)}
         raise
     finally:
-        note(event, ms=round(1000 * (time.perf_counter() - began), 1), outcome=outcome)
+        note(event, ms=round(1000 * (time.perf_counter() - began), 1), **outcome)
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, from outside in: files and lines, no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+
+
+class _Printer:
+    """Stands for Python's `traceback` where Gradio prints errors, which quote what was sent."""
+
+    @staticmethod
+    def print_exc() -> None:
+        error = sys.exc_info()[1]
+        note("gradio", outcome="failed", error=type(error).__name__, at=_place(error))

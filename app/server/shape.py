@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
 import re
 from typing import Any
 
@@ -27,7 +29,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def _check_parts(value: Any) -> None:
-    """Not too deep, text that can be written down, and no address that we should fetch."""
+    """Not too deep, numbers and text that can be written down, no address that we should fetch."""
     level = [value]
     for _ in range(DEEPEST):
         below: list[Any] = []
@@ -40,6 +42,8 @@ def _check_parts(value: Any) -> None:
                 below += part
             elif isinstance(part, str) and not part.isascii():
                 _check_text(part)
+            elif isinstance(part, float) and not math.isfinite(part):
+                raise ValueError("The body's numbers must be finite: JSON has no NaN or Infinity.")
         if not below:
             return
         level = below
@@ -67,21 +71,29 @@ def joined(value: dict[str, Any], page: Blocks) -> BlockFunction:
     index = value.get("fn_index")
     if isinstance(index, bool) or not isinstance(index, int) or index not in page.fns:
         raise ValueError("fn_index must be the number of one of the page's functions.")
-    return _with_data(page.fns[index], value)
+    function = _with_data(page.fns[index], value)
+    wanted, got = len(function.inputs), len(value.get("data", []))
+    if wanted != got and not function.cancels:
+        raise ValueError(f"data must hold this function's {wanted} inputs, got {got}.")
+    return function
 
 
-def called(name: str, value: dict[str, Any], page: Blocks) -> BlockFunction:
-    """The function of the API by its name. Raises KeyError if there is none, else as `joined`."""
-    function = next(
-        (
-            function
-            for function in page.fns.values()
-            if function.api_name == name and function.api_visibility == "public"
-        ),
-        None,
-    )
-    if function is None:
-        raise KeyError(name)
+def called(
+    name: str, value: dict[str, Any], page: Blocks, *, by_name: bool = False
+) -> BlockFunction:
+    """The function of the API by its name; `by_name`, the body is its parameters by theirs.
+
+    Raises KeyError if there is no such function, else as `joined`.
+    """
+    public = {f.api_name: f for f in page.fns.values() if f.api_visibility == "public"}
+    function = public[name]
+    if by_name:
+        known = inspect.signature(function.fn).parameters
+        if unknown := sorted(value.keys() - known):
+            raise ValueError(
+                f"/{name} has no parameter {unknown[0]!r:.40}: it takes {', '.join(known)}."
+            )
+        return function
     session = value.get("session_hash")
     if session is not None and not (isinstance(session, str) and SESSION.fullmatch(session)):
         raise ValueError("session_hash must be 1 to 64 letters, digits, - or _.")

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
 import pytest
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
 from playwright.sync_api import expect, sync_playwright
 
-from app.ui import build, launch_options
 from tests.browser.chromium import ARGS, find_chromium
 from tests.browser.driver import Page
 
 expect.set_options(timeout=30_000)  # a busy machine may be slow, but not wrong
-
-
-@pytest.fixture(scope="session")
-def address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    page = build().queue(api_open=False)
-    _, url, _ = page.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        **launch_options(),
-    )
-    yield url
-    page.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""The running app, for all tests that ask it over the network."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from app.environment import prepare
+
+prepare()  # before anything imports Gradio or PyTorch
+
+
+@pytest.fixture(scope="session")
+def running():
+    """The page, launched on a port of its own."""
+    from app.ui import build, launch_options
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    page = build().queue(api_open=False)
+    page.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        **launch_options(),
+    )
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def address(running):
+    return running.local_url
