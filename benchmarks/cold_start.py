@@ -17,8 +17,9 @@ from statistics import median
 
 from playwright.async_api import Browser
 
-from benchmarks.browser import APP, Server, chromium, new_page
+from benchmarks.browser import chromium, new_page
 from benchmarks.command import count, table
+from tests.process import APP, Server
 
 ONE_SLIDER = ["-m", "benchmarks.one_slider"]
 LIMIT = 60  # seconds from the server's first answer until a control must be usable

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, Page, Request
 
-from benchmarks.browser import APP, ROOT, Server, chromium, new_page, percentile
+from benchmarks.browser import chromium, new_page, percentile
 from benchmarks.command import count, table
+from tests.process import APP, ROOT, Server
 
 SCRIPT = ROOT / "benchmarks" / "drag.js"
 PLAIN = ["-m", "benchmarks.plain_gradio"]

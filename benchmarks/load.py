@@ -25,9 +25,10 @@ from functools import partial
 import psutil
 
 from benchmarks import load_people as people
-from benchmarks.browser import APP, Server, chromium, percentile
+from benchmarks.browser import chromium, percentile
 from benchmarks.command import count, table
 from benchmarks.load_people import Crowd
+from tests.process import APP, Server
 from tests.visitor import EXPORT, HEAVY, LIGHT, Event, Visitor
 
 ARRIVALS = 60  # seconds over which everybody arrives; what they do meanwhile does not count
