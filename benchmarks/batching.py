@@ -10,13 +10,12 @@ turns, medians; the ratio is how much longer it takes one after another. The ima
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import threading
 import time
 
-from app.environment import prepare
-
-prepare()  # before PyTorch is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the app does, before PyTorch is loaded
 
 from torch import Tensor
 

@@ -22,9 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.environment import prepare
-
-prepare()
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as app.py sets it
 
 from gradio_client import Client
 
