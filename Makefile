@@ -7,12 +7,16 @@ PIP  := $(PY) -m pip -qq --disable-pip-version-check --no-input
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clean
+.PHONY: help run test lint audit check-image deploy clean
 
 help:
 	@echo "make run              start the app (PORT=7861 make run: on another port)"
 	@echo "make test             lint, then all tests (make test ARGS=\"-k drag\": some of them)"
-	@echo "make lint             style and format alone"
+	@echo "make lint             style and format alone, of the Dockerfile too"
+	@echo "make audit            known vulnerabilities of what is installed"
+	@echo "make check-image      make and run the container's image without Docker (as root)"
+	@echo "make deploy SPACE=user/name            put the last commit on a Hugging Face Space"
+	@echo "make deploy SPACE=user/name DRY_RUN=1  list what would go up"
 	@echo "make clean            remove what these commands made, .venv included"
 	@echo "PYTHON=... make run   make .venv with this Python; without it, one of 3.11 to 3.14 is found"
 
@@ -38,6 +42,17 @@ test: lint
 lint: $(VENV)/.dev-installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/hadolint Dockerfile
+
+audit: $(VENV)/.dev-installed
+	@$(PY) -m tools.audit
+
+# BUILD_ARGS="--build-arg TORCH_CPU_INDEX=" takes PyTorch from pip's own index.
+check-image: $(VENV)/.dev-installed
+	@$(PY) -m tools.check_image $(BUILD_ARGS)
+
+deploy: $(VENV)/.app-installed
+	@$(PY) -m tools.deploy $(if $(filter-out 0,$(DRY_RUN)),--dry-run) -- "$(SPACE)"
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -9,11 +9,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[1]
 IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where they differ from pip's
@@ -49,12 +47,6 @@ def requirements():
             requirement, _, comment = line.partition("#")
             name, versions = re.fullmatch(r"([\w-]+)(.*)", requirement.strip()).groups()
             yield name, versions, comment.strip()
-
-
-def front_matter():
-    """The settings of a Hugging Face Space, between the first two --- of the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return yaml.safe_load(re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)[1])
 
 
 # -- starting and ending ------------------------------------------------------------------------
@@ -141,26 +133,6 @@ def test_every_import_is_declared():
                 imported.add(node.module.split(".")[0])
     declared = {IMPORT_NAMES.get(name, name) for name, _, _ in requirements()}
     assert imported - declared - sys.stdlib_module_names - {"app", "model"} == set()
-
-
-def test_the_readme_tells_a_space_how_to_run_the_app():
-    matter = front_matter()
-    assert matter["title"]
-    assert matter["sdk"] == "gradio"
-    assert (ROOT / matter["app_file"]).samefile(ROOT / "app.py")
-    assert matter["license"] == "mit"
-    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
-    (gradio,) = (versions for name, versions, _ in requirements() if name == "gradio")
-    assert fnmatch(matter["sdk_version"], gradio.removeprefix("=="))
-
-
-def test_space_and_container_run_the_same_supported_python():
-    space = re.match(r"3\.\d+", front_matter()["python_version"])[0]
-    container = re.search(
-        r"^FROM python:(3\.\d+)-slim$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.M
-    )[1]
-    assert space == container
-    assert (3, 11) <= tuple(map(int, space.split("."))) <= (3, 14)
 
 
 def test_no_file_names_a_folder_of_somebodys_computer():

@@ -1,0 +1,1 @@
+"""What ships the project: each file is a command that the Makefile calls."""
