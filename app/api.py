@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta
 
 from app import gallery, runs, uploads
 from app.catalogue import Recipe
@@ -125,7 +124,8 @@ def build() -> None:
 
 def uploaded(image: Any) -> Path:
     """The file that a client uploaded; ValueError for any other, the server's own above all."""
-    path = Path(image["path"]).resolve() if is_file_obj_with_meta(image) else None
+    name = image.get("path") if isinstance(image, dict) else None
+    path = Path(name).resolve() if isinstance(name, str) and "\0" not in name else None
     if path is None or not path.is_relative_to(Path(get_upload_folder()).resolve()):
         raise ValueError(
             "The image must be an uploaded file: in Python, gradio_client.handle_file(path)."

@@ -81,7 +81,9 @@ def test_nonsense_gets_one_sentence_from_noise(changes, sentence):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("form", ["as a string", "without its mark", "with its mark", "by a link"])
+@pytest.mark.parametrize(
+    "form", ["as a string", "without its mark", "with its mark", "by a link", "around a corner"]
+)
 def test_no_file_but_an_uploaded_one_is_read(own_file, tmp_path, form):
     other = tmp_path / "other.png"  # a good picture, but the server's own
     Image.new("RGB", (40, 30)).save(other)
@@ -89,10 +91,18 @@ def test_no_file_but_an_uploaded_one_is_read(own_file, tmp_path, form):
         link = own_file.parent / "link.png"
         link.symlink_to(other)
         other = link
+    if form == "around a corner":
+        other = own_file.parent / ".." / ".." / ".." / "other.png"
     image = {
         "as a string": str(other),
         "without its mark": {"path": str(other)},
     }.get(form, uploaded_file(other))
+    with pytest.raises(gr.Error, match="The image must be an uploaded file"):
+        api.noise(image=image)
+
+
+@pytest.mark.parametrize("image", [5, [1], True, {}, {"path": 5}, {"path": "\0"}, {"path": None}])
+def test_what_is_no_file_at_all_gets_the_same_sentence(image):
     with pytest.raises(gr.Error, match="The image must be an uploaded file"):
         api.noise(image=image)
 
