@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from app import models
+from app import models, shelf
 from app.plans import Plan
 from app.settings import current
 from model.checkpoint import Checkpoint
@@ -33,6 +33,7 @@ SAMPLING_SHARE = 0.15  # of a job's time goes into samples at most
 KEPT = 32  # jobs that are over, of all sessions, before the oldest is forgotten
 SHORTEST_PAUSE = 1.0  # seconds between samples
 MOST_MOMENTS = 40  # of a film, which travels to the page as a whole
+KEEP_SECONDS = 15.0  # after which what was learned so far is on disk, should the process end
 LOOK_SECONDS = 1.0  # how often a job that rests asks whether its page is still there
 log = logging.getLogger(__name__)
 
@@ -215,6 +216,7 @@ class Registry:
             training.stopping = True
         training.sampling = True  # the first step: what no training gives
         next_film, pause = 0.0, SHORTEST_PAUSE
+        next_keep = time.monotonic() + KEEP_SECONDS
         for progress in train(training, data):
             if progress.samples is not None:
                 began = time.perf_counter()
@@ -226,6 +228,9 @@ class Registry:
             job.records.append(replace(progress, samples=None, example=None))
             if training.seconds >= next_film or _nearly_over(training):
                 training.sampling = True
+            if time.monotonic() >= next_keep:
+                shelf.put(job.key, _title(job, training), job.plan.checkpoint(training, data))
+                next_keep = time.monotonic() + KEEP_SECONDS
             while not self._abandoned(job) and not job.going.wait(LOOK_SECONDS):
                 pass
             if self._abandoned(job):
@@ -240,7 +245,11 @@ class Registry:
         job.steps = job.training.step if job.training is not None else 0
         if job.steps:
             job.checkpoint = job.plan.checkpoint(job.training, job.data)
-            models.keep(job.key, f"{job.plan.title}, step {job.steps}", job.checkpoint)
+            models.keep(job.key, _title(job, job.training), job.checkpoint)
+
+
+def _title(job: Job, training: Training) -> str:
+    return f"{job.plan.title}, step {training.step}"
 
 
 def _nearly_over(training: Training) -> bool:

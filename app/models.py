@@ -5,6 +5,7 @@ A session's own model, trained or uploaded there, has a key that nobody can gues
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from app import shelf
 from app.forms import check_choice, check_integer
 from app.settings import current
 from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
@@ -21,7 +23,7 @@ from model.device import choose_device, to_device
 
 PREFERRED = ("fashion", "fashion-v", "cats", "digits")  # what the page offers first
 ANY = "any"
-MOST_OWN = 64  # models of all sessions together; the oldest goes first
+MOST_OWN = 64  # models of all sessions in memory together; the oldest goes first
 _loading = threading.Lock()
 _own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
 
@@ -62,21 +64,41 @@ def names() -> list[str]:
 
 
 def keep(key: str, title: str, checkpoint: Checkpoint) -> None:
-    """Take in a session's own model; whoever knows the key, which nobody can guess, may use it."""
+    """Take in a session's own model; whoever knows the key, which nobody can guess, may use it.
+
+    Raises ValueError where it cannot be used.
+    """
+    if current().zero_gpu:
+        raise ValueError(
+            "Here a GPU is lent to processes that know only the models which this Space began "
+            "with: run Unnoise on your own computer to use one of your own."
+        )
+    _take_in(key, title, checkpoint)
+    shelf.put(key, title, checkpoint)
+
+
+def _take_in(key: str, title: str, checkpoint: Checkpoint) -> None:
     with _loading:
         _own[key] = title, checkpoint.to(device())
         while len(_own) > MOST_OWN:
             _own.popitem(last=False)
 
 
-def still_there(keys: Any) -> list[str]:
-    """Those of a session's keys whose models are still there."""
-    return [key for key in keys if isinstance(key, str) and key in _own]
+def find(key: Any) -> tuple[str, Checkpoint] | None:
+    """The title and the model of that key; None if there is none any more.
+
+    One that was kept before the process began, or by another one, comes back from the disk.
+    """
+    if not isinstance(key, str):
+        return None
+    if key not in _own and (kept := shelf.get(key)):
+        _take_in(key, *kept)
+    return _own.get(key)
 
 
 def own_choices(keys: Any) -> tuple[tuple[str, str], ...]:
     """A session's own models for its lists, as (title, key)."""
-    return tuple((f"yours: {_own[key][0]}", key) for key in still_there(keys))
+    return tuple((f"yours: {found[0]}", key) for key in keys if (found := find(key)))
 
 
 def choices(own: Any = ()) -> list[tuple[str, str]]:
@@ -95,11 +117,21 @@ def problem(name: str) -> str | None:
 
 def load(name: Any) -> Checkpoint:
     """The checkpoint of that name; ValueError with one sentence if it is missing or broken."""
-    if isinstance(name, str) and name in _own:
-        return _own[name][1]
     if isinstance(name, str) and name in shipped():
         return _load_once(name)
+    if found := find(name):
+        return found[1]
     return _load_once(check_choice(name, "The model", names()))
+
+
+def _begin_anew() -> None:
+    global _loading
+    _loading = threading.Lock()
+
+
+# A process that forks while a model is loaded must not wait for a lock that nobody gives back.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _load_once(name: str) -> Checkpoint:

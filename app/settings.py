@@ -38,6 +38,8 @@ class Settings:
     runs: int = 8  # UNNOISE_RUNS: requests that ask a network at once; they share its batches
     rate: int = 60  # UNNOISE_RATE: such requests a minute from one session; 0 for any number
     max_uploads: str = "2gb"  # UNNOISE_MAX_UPLOADS: all uploads of an hour together
+    keep_hours: int = 24  # UNNOISE_KEEP_HOURS: for which people's own models stay on disk; 0: never
+    keep_models: int = 64  # UNNOISE_KEEP_MODELS: most of them, the oldest goes first
     log: bool = False  # UNNOISE_LOG: one line of JSON for each event
     device: str = ""  # UNNOISE_DEVICE: cuda, mps or cpu; without it, the best that is there
     models: tuple[str, ...] = ()  # UNNOISE_MODELS: checkpoints of the Hub to offer, by their ids
@@ -78,6 +80,8 @@ class Settings:
             runs=_integer(env, "UNNOISE_RUNS", cls.runs, 1, 64),
             rate=_integer(env, "UNNOISE_RATE", cls.rate, 0, 100_000),
             max_uploads=_file_size(env, "UNNOISE_MAX_UPLOADS", cls.max_uploads),
+            keep_hours=_integer(env, "UNNOISE_KEEP_HOURS", cls.keep_hours, 0, 100_000),
+            keep_models=_integer(env, "UNNOISE_KEEP_MODELS", cls.keep_models, 1, 100_000),
             # A server's events are for its keeper; at one's own computer they are noise.
             log=_integer(env, "UNNOISE_LOG", 1 if env.get("SPACE_ID") else 0, 0, 1) == 1,
             device=_device(env, "UNNOISE_DEVICE"),

@@ -11,6 +11,14 @@ from app.environment import prepare
 prepare()  # before anything imports Gradio or PyTorch
 
 
+@pytest.fixture(scope="session", autouse=True)
+def scratch_cache(tmp_path_factory):
+    """What the app keeps on disk it keeps in a folder of the tests, not of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNNOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def running():
     """The page, launched on a port of its own."""

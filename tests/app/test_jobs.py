@@ -80,7 +80,7 @@ def test_a_job_goes_from_waiting_over_running_to_done(registry, gate):
         assert [record.step for record in job.records] == list(range(1, steps + 1))
         assert job.steps == steps
         assert all(record.samples is None for record in job.records)  # they are in the film
-        assert models.load(job.key) is job.checkpoint
+        assert models.load(job.key).net is job.checkpoint.net
         assert models.own_choices([job.key]) == ((f"yours: digits, step {steps}", job.key),)
         assert job.training is None  # its memory is free again
         with pytest.raises(ValueError, match="not kept"):
@@ -413,3 +413,16 @@ def test_a_thread_only_ever_gets_nicer(before):
     thread.join()
     assert found == [max(before, jobs.NICENESS)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < jobs.NICENESS
+
+
+def test_what_is_learned_so_far_is_on_disk_should_the_process_end(registry, monkeypatch):
+    kept = []
+    monkeypatch.setattr(jobs, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(jobs.shelf, "put", lambda *given: kept.append(given))
+    own = registry()
+    job = own.start(plan_of(amount=3), "a")
+    assert ends(job)
+    titles = [(key, title) for key, title, _ in kept]
+    assert titles == [(job.key, f"digits, step {step}") for step in (1, 2, 3, 3)]
+    first, *_, last = (checkpoint.net.state_dict() for *_, checkpoint in kept)
+    assert any((first[name] != last[name]).any() for name in first)
