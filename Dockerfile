@@ -31,7 +31,8 @@ USER 1000
 ENV HOME=/home/user \
     PATH=/venv/bin:$PATH \
     GRADIO_SERVER_NAME=0.0.0.0 \
-    GRADIO_SERVER_PORT=7860
+    GRADIO_SERVER_PORT=7860 \
+    UNNOISE_LOG=1
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-c", \
     "from urllib.request import ProxyHandler, build_opener; from app.settings import current; build_opener(ProxyHandler({})).open(f'http://127.0.0.1:{current().port}/healthz', timeout=5)"]

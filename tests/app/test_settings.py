@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields
@@ -203,3 +204,17 @@ def test_settings_load_without_gradio_and_torch():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not set(loaded.stdout.split()) & {"gradio", "torch", "numpy"}
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    source = (ROOT / "app" / "settings.py").read_text(encoding="utf-8")
+    declared = re.findall(r"^    (\w+): .+ = (.+?)  # ([A-Z][A-Z_]+)\b", source, re.MULTILINE)
+    assert [name for name, _, _ in declared] == [field.name for field in fields(Settings)]
+    defaults = {
+        variable: {"True": "1", "False": "0", "()": ""}.get(text, text.strip('"').replace("_", ""))
+        for _, text, variable in declared
+        if variable != "SPACES_ZERO_GPU"  # the Hub's own
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)` )?\| \S", readme, re.MULTILINE)
+    assert dict(rows) == defaults
