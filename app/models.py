@@ -25,6 +25,7 @@ PREFERRED = ("fashion", "fashion-v", "cats", "digits")  # what the page offers f
 ANY = "any"
 MOST_OWN = 64  # models of all sessions in memory together; the oldest goes first
 _loading = threading.Lock()
+_forked = False  # whether this process began as a copy of another
 _own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
 
 
@@ -66,20 +67,24 @@ def names() -> list[str]:
 def keep(key: str, title: str, checkpoint: Checkpoint) -> None:
     """Take in a session's own model; whoever knows the key, which nobody can guess, may use it.
 
-    Raises ValueError where it cannot be used.
+    Raises ValueError where it could not be used.
     """
-    if current().zero_gpu:
+    if current().zero_gpu and not current().keep_hours:
         raise ValueError(
-            "Here a GPU is lent to processes that know only the models which this Space began "
-            "with: run Unnoise on your own computer to use one of your own."
+            "This Space asks networks in processes of their own, and keeps nothing on the disk "
+            "where they could find yours: run Unnoise on your own computer."
         )
     _take_in(key, title, checkpoint)
     shelf.put(key, title, checkpoint)
 
 
 def _take_in(key: str, title: str, checkpoint: Checkpoint) -> None:
+    # On ZeroGPU the page's process has no GPU to bring it to: those that have one are forked from
+    # it, and read the model from the disk.
+    if _forked or not current().zero_gpu:
+        checkpoint = checkpoint.to(device())
     with _loading:
-        _own[key] = title, checkpoint.to(device())
+        _own[key] = title, checkpoint
         while len(_own) > MOST_OWN:
             _own.popitem(last=False)
 
@@ -125,8 +130,10 @@ def load(name: Any) -> Checkpoint:
 
 
 def _begin_anew() -> None:
-    global _loading
-    _loading = threading.Lock()
+    global _loading, _forked
+    _loading, _forked = threading.Lock(), True
+    if current().zero_gpu:
+        _own.clear()  # they are not where this process has its GPU
 
 
 # A process that forks while a model is loaded must not wait for a lock that nobody gives back.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ class Picture:
     """One square picture, from the gallery or uploaded, at any size that is asked for.
 
     `key` is its place in the gallery, None for a person's own. Two sessions share a built-in one.
+    Two of the same pixels and title are equal, also after a journey to another process.
     """
 
     def __init__(self, image: Image.Image, title: str, key: str | None = None) -> None:
@@ -33,6 +35,17 @@ class Picture:
             box = (left, top, left + min(image.size), top + min(image.size))
             self.square = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
         self._versions: dict[tuple[int, bool], Tensor] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @cached_property
+    def _identity(self) -> tuple:
+        pixels = hashlib.sha256(self.square.tobytes()).digest()
+        return self.key, self.title, self.square.mode, self.square.size, pixels
 
     def at(self, size: int, grey: bool = False) -> Tensor:
         """float32 (C, size, size) in [−1, 1], C = 1 if `grey` else 3; shared: never write to it."""
