@@ -35,6 +35,7 @@ class Event:
     joined: float
     told: float | None = None  # when its place in the queue was heard first
     started: float | None = None
+    words: int = 0  # how often it told how far it is
     ended: float | None = None
     error: str = ""
     id: str = ""
@@ -222,6 +223,8 @@ class Visitor:
     # -- what that sets off --------------------------------------------------------------------
 
     def _launch(self, function: dict[str, Any], target: int | None, data: Any) -> None:
+        if self.left:
+            return
         if function["id"] in self._under_way:
             if function["trigger_mode"] == "always_last":
                 self._again[function["id"]] = (target, data)
@@ -302,6 +305,7 @@ class Visitor:
                 case "process_starts":
                     event.started = now
                 case "process_generating":
+                    event.words += 1
                     self._changed_states(message["output"])
                 case "process_completed":
                     output = message["output"]

@@ -11,8 +11,10 @@ import math
 import re
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
+from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -157,10 +159,12 @@ class Gate:
         self.uploaded.append((time.monotonic(), length))
 
         async def bounded() -> Message:
-            try:
-                return await asyncio.wait_for(receive(), PATIENCE)
-            except TimeoutError:
-                return {"type": "http.disconnect"}
+            with suppress(TimeoutError):
+                message = await asyncio.wait_for(receive(), PATIENCE)
+                if message["type"] != "http.disconnect":
+                    return message
+            # Not a disconnection: only at a mistake does Gradio take away what it has written.
+            raise MultiPartException("The upload was cut off: send it again.")
 
         return bounded
 
