@@ -10,6 +10,7 @@ from app.settings import current
 from model.schedule import FAMILIES, NoiseSchedule
 
 CUSTOM = "custom"
+MOST_POINTS = 12  # of a custom schedule
 DEFAULT_POINTS = ((0.0, 1.0), (0.25, 0.9), (0.5, 0.55), (0.75, 0.15), (1.0, 0.0005))
 
 

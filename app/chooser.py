@@ -5,6 +5,7 @@ Several tabs have one; they show and change the same picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -21,8 +22,8 @@ from app.session import Session, picture_or_default
 OWN_PICTURE = "your own picture"
 
 
-def build(session: Session, loading: Any, name: str) -> None:
-    """Lay a chooser out inside the current context; `loading` is the event that first fills it."""
+def build(session: Session, loading: Sequence[Any], name: str) -> None:
+    """Lay a chooser out inside the current context; `loading` are the events that first fill it."""
     picker = Picker(elem_id=f"{name}-picker")
     title = gr.Markdown(credit(picture_or_default(None)), elem_classes="credit")
     with gr.Accordion("Your own picture", open=False):
@@ -34,8 +35,7 @@ def build(session: Session, loading: Any, name: str) -> None:
             elem_id=f"{name}-upload",
         )
         prose("own_picture")
-    for shows in (loading, session.picture.change):
-        shows(show, session.picture, [picker, title], **QUICK)
+    gr.on([*loading, session.picture.change], show, session.picture, [picker, title], **QUICK)
     picker.picked(choose_built_in, outputs=session.picture, **QUICK)
     upload.change(choose_upload, upload, session.picture, **QUICK).failure(
         lambda: None, outputs=upload, **QUICK

@@ -53,6 +53,11 @@ def check_choices(values: Any, name: str, choices: Any) -> list:
     return [choice for choice in choices if choice in values]
 
 
+def check_seed(value: Any) -> int:
+    """`value` as a seed; ValueError otherwise."""
+    return check_integer(value, "The seed", 0, LARGEST_SEED)
+
+
 def new_seed() -> int:
     """A seed that nobody chose."""
     return secrets.randbelow(LARGEST_SEED + 1)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +16,21 @@ from gradio.components import Component
 from app import chooser, models
 from app.components.fields import NumberField
 from app.events import QUICK
-from app.forms import check_choice, says_what_is_wrong
+from app.forms import check_choice, check_integer, check_seed, says_what_is_wrong
+from app.links import Place
 from app.pairs import ALONE, DEFAULTS, OWN, PAIRS
+from app.permalink import CannotTravelError
 from app.pictures import Picture
 from app.runs import MOST_STEPS, SAMPLERS, SCHEDULES, TRAINED, RunSettings, run_settings
 from app.session import Session, picture_or_default
+from app.settings import current
 from model.sampler import VARIANCES
 from model.schedule import SPACINGS
 
 NOISE, PICTURE = "pure noise", "a picture"
 COMPARISONS = (ALONE, *PAIRS, OWN)
 GUIDANCE = 2.0
+NAMES = {"family": "schedule"}  # in an address
 VARIANCE_TITLES = {"posterior": "β̃", "beta": "β"}
 
 
@@ -125,8 +130,8 @@ class Controls:
     asked: gr.State  # changes when a program, not a hand, changed the controls
 
     @classmethod
-    def build(cls, session: Session, loading: Any) -> Controls:
-        """Inside the current context; `loading` is the event that first fills the thumbnails."""
+    def build(cls, session: Session, loading: Sequence[Any]) -> Controls:
+        """Inside the current context; `loading` are the events that first fill the thumbnails."""
         names = models.names()
         model = gr.Radio(
             names, value=names[0], label="Model", info="Trained by this project, or by you.",
@@ -177,6 +182,30 @@ class Controls:
             self.session.picture, self.session.points, self.compare, *self.sides,
         ]  # fmt: skip
 
+    def keep(self, place: Place) -> None:
+        """Let an address name them; those of B as b.steps and so on."""
+        keep_model(place, self.model, self.label)
+        place.keep("guidance", self.guidance)
+        place.keep("seed", self.seed, check=check_seed)
+        place.keep("start", self.start)
+        place.keep(
+            "from", self.from_step,
+            check=lambda value: check_integer(value, "“from”", 1, current().max_T),
+            default=lambda values: models.load(values["model"]).schedule.T // 2,
+            tell=lambda value, values: gr.update(
+                maximum=models.load(values["model"]).schedule.T, value=value
+            ),
+        )  # fmt: skip
+        place.keep("compare", self.compare)
+        for letter, prefix, side in (("a", "", self.a), ("b", "b.", self.b)):
+            for name, component in side.components.items():
+                place.keep(
+                    prefix + NAMES.get(name, name), component,
+                    default=lambda values, letter=letter, name=name: _first(
+                        values["compare"], letter, name
+                    ),
+                )  # fmt: skip
+
     @property
     def sides(self) -> list[Component]:
         """The controls of A, then those of B."""
@@ -190,6 +219,31 @@ class Controls:
             self.label.input, self.guidance.release, self.seed.change, self.start.input,
             self.from_step.release, *self.a.touched, *self.b.touched,
         ]  # fmt: skip
+
+
+def _first(compare: str, letter: str, name: str) -> Any:
+    """What a control of A or B begins with, where that comparison is chosen."""
+    return (DEFAULTS | (getattr(PAIRS[compare], letter) if compare in PAIRS else {}))[name]
+
+
+def shipped_only(model: str) -> str:
+    """The name of a model in an address."""
+    if model not in models.names():
+        raise CannotTravelError("your own model")
+    return model
+
+
+def keep_model(place: Place, model: Component, label: Component) -> None:
+    """Let an address name a model, and a label that it knows."""
+    place.keep("model", model, write=shipped_only)
+    place.keep(
+        "label", label,
+        default=lambda values: models.first_label(values["model"]),
+        choices=lambda values: [key for _, key in models.labels(values["model"])],
+        tell=lambda value, values: gr.update(
+            choices=models.labels(values["model"]), value=value
+        ),
+    )  # fmt: skip
 
 
 def read(

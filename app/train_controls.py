@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ from gradio.components import Component
 
 from app import chooser, models, plans
 from app.components.fields import FileUpload, NumberField
-from app.session import Session
+from app.forms import check_choice
+from app.links import Place
+from app.permalink import CannotTravelError, Values, within
+from app.session import Session, picture_or_default
 from app.settings import Settings, current
 from model.schedule import FAMILIES
 
@@ -32,8 +36,8 @@ class TrainControls:
     size_note: gr.Markdown  # how large the network is
 
     @classmethod
-    def build(cls, session: Session, loading: Any) -> TrainControls:
-        """Inside the current context; `loading` is the event that first fills the thumbnails."""
+    def build(cls, session: Session, loading: Sequence[Any]) -> TrainControls:
+        """Inside the current context; `loading` are the events that first fill the thumbnails."""
         fields: dict[str, Component] = {}
         limits = current()
         gr.Markdown(allowance(), elem_classes="credit")
@@ -81,10 +85,66 @@ class TrainControls:
         _advanced(fields, limits)
         return cls(fields, [one, few, folder, hub, fine], size_note)
 
+    def keep(self, place: Place) -> None:
+        """Let an address name them; files cannot travel."""
+        place.keep("source", self.fields["source"], write=without_files)
+        first = {name: control.value for name, control in self.fields.items()}
+        for name in FIELDS[1:]:
+            control = self.fields[name]
+            if isinstance(control, FileUpload):
+                continue
+            place.keep(
+                name, control,
+                check=_check(name, first),
+                default=_suggested(name) if name in SUGGESTS else None,
+            )  # fmt: skip
+        for column, needs in zip(self.needed, NEEDED, strict=True):
+            place.follow(
+                column, lambda values, needs=needs: gr.update(visible=needs(values["source"]))
+            )
+
     @property
     def inputs(self) -> list[Component]:
         """In the order of `FIELDS`."""
         return [self.fields[name] for name in FIELDS]
+
+
+# Whether a source needs each of `TrainControls.needed`.
+NEEDED = (
+    *((lambda source, kind=kind: source == kind) for kind in plans.SOURCES[1:]),
+    lambda source: source in (plans.ONE, plans.FEW, plans.ZIP),
+)
+
+
+def without_files(source: str) -> str:
+    """A source in an address."""
+    if source in (plans.FEW, plans.ZIP):
+        raise CannotTravelError("your own files")
+    return source
+
+
+def suggested(source: Any) -> dict[str, Any]:
+    """The settings that suit what is trained on, within the limits of this server."""
+    values, limits = plans.SUGGESTED[check_choice(source, "The data", plans.SOURCES)], current()
+    size, amount = (
+        min(values["size"], limits.train_size),
+        min(values["amount"], limits.train_seconds),
+    )
+    return values | {"size": size, "amount": amount}
+
+
+def _suggested(name: str) -> Callable[[Values], Any]:
+    return lambda values: suggested(values["source"])[name]
+
+
+def _check(name: str, first: dict[str, Any]) -> Callable[[Any], Any] | None:
+    """What a plan says of a number for `name`, all else being as at first."""
+    limits = current()
+    most = {"beta_start": 1, "beta_end": 1, "amount": max(limits.train_seconds, limits.train_steps)}
+    if name in most:  # what it says of these depends on others
+        return within(name, 0, most[name])
+    picture = picture_or_default(None)
+    return lambda value: plans.make_plan(picture=picture, **(first | {name: value}))
 
 
 def allowance() -> str:

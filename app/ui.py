@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from app import api, server, theme
+from app import api, links, server, theme
 from app.components import RUNTIME, Header
+from app.links import Place
 from app.server import journal
 from app.session import Session
 from app.settings import current
@@ -23,23 +24,36 @@ def build() -> gr.Blocks:
     """The whole page, not yet launched."""
     with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         session = Session.create()
-        Header()
-        with gr.Tabs() as tabs:
-            with gr.Tab("Forward", id="forward") as tab:
-                forward.build(session, tab, page)
-            with gr.Tab("Schedules", id="schedules") as tab:
-                schedules.build(session, tab)
-            with gr.Tab("Reverse", id="reverse") as tab:
-                ways = _or_say_why(partial(reverse.build, session, tab, tabs))
-            with gr.Tab("Subtract all", id="subtract") as tab:
-                _or_say_why(lambda tab=tab: subtract.build(session, tab, ways))
-            with gr.Tab("U-Net", id="unet") as tab:
-                _or_say_why(partial(unet.build, session, tab))
-            with gr.Tab("Train", id="train") as tab:
-                _or_say_why(lambda tab=tab: train.build(session, tab, page, ways))
+        header = Header()
+        links.connect(header, lay_out(page, session))
         api.build()
     journal.keep(page)
     return page
+
+
+def lay_out(page: gr.Blocks, session: Session) -> list[Place]:
+    """The tabs, inside the context of the page; returns what addresses can say of each."""
+    with gr.Tabs() as tabs:
+        with gr.Tab("Forward", id="forward"):
+            at_forward = Place(session, page.load, "forward", [forward.SCENE])
+            forward.build(session, at_forward)
+        with gr.Tab("Schedules", id="schedules") as tab:
+            at_schedules = Place(session, tab.select, "schedules", [schedules.SCENE])
+            schedules.build(session, at_schedules)
+        with gr.Tab("Reverse", id="reverse") as tab:
+            at_reverse = Place(session, tab.select, "reverse", [reverse.SCENE])
+            ways = _or_say_why(partial(reverse.build, session, at_reverse, tabs))
+        with gr.Tab("Subtract all", id="subtract") as tab:
+            scenes = [subtract.SCENE, subtract.SCOPE]
+            at_subtract = Place(session, tab.select, "subtract", scenes)
+            _or_say_why(partial(subtract.build, session, at_subtract, ways))
+        with gr.Tab("U-Net", id="unet") as tab:
+            at_unet = Place(session, tab.select, "unet", [unet.SCENE])
+            _or_say_why(partial(unet.build, session, at_unet))
+        with gr.Tab("Train", id="train") as tab:
+            at_train = Place(session, tab.select, "train")
+            _or_say_why(partial(train.build, session, at_train, page, ways))
+    return [at_forward, at_schedules, at_reverse, at_subtract, at_unet, at_train]
 
 
 def _or_say_why(build_tab: Callable[[], Any]) -> Any:

@@ -66,4 +66,11 @@ function draw({ data, t }, fresh) {
   note.data = `Row ${row + 1}, column ${column + 1} of ${part.side} × ${part.side}, at t = ${data.times[part.moments[near]]}. White is the most it looks at.`;
 }
 
+const anew = () => { if (here.data) draw(here, true); };
+here.keep('attention', () => (parts && block !== Object.keys(here.data.attention)[0] ? block : undefined), name => { block = name; anew(); });
+here.keep('pixel', () => {
+  if (!parts) return undefined;
+  const { side } = parts.part;
+  return pixel === Math.floor(side / 2) * (side + 1) ? undefined : pixel;
+}, value => { pixel = value; anew(); });
 here.on(root, draw);

@@ -89,7 +89,8 @@ function handle(index) {
 }
 
 function tell() {
-  trigger('edited', { points: points.map(([u, a]) => [u, a]) });
+  const short = value => Math.round(value * 1e4) / 1e4; // what an address can hold
+  trigger('edited', { points: points.map(point => point.map(short)) });
 }
 
 function removeChosen() {

@@ -19,6 +19,8 @@ window.unnoise ??= (() => {
     #views = new Set();
     #frame = 0;
     #fresh = false;
+    #kept = new Map();
+    #arrived = {}; // settings of an address whose view is not there yet
 
     // draw(scene, fresh): fresh is true when the data changed and not only t.
     on(element, draw) {
@@ -32,7 +34,43 @@ window.unnoise ??= (() => {
       this.t = Math.round(data.T * (this.data && this.T ? this.t / this.T : data.start));
       this.T = data.T;
       this.data = data;
+      if ('t' in this.#arrived) this.#go();
       this.#request(true);
+    }
+
+    // A view's own setting can travel in an address: get() is undefined where it is the default.
+    keep(name, get, set) {
+      this.#kept.set(name, { get, set });
+      this.#take(name);
+    }
+
+    // All that a person set in this scene, t among it.
+    settings() {
+      const values = Object.fromEntries([...this.#kept].map(([name, { get }]) => [name, get()]));
+      const moved = this.data && this.T && this.t !== Math.round(this.T * this.data.start);
+      return { ...values, t: moved ? this.timeNow() : undefined, ...this.#arrived };
+    }
+
+    // Settings of an address, checked by Python.
+    arrive(settings) {
+      Object.assign(this.#arrived, settings);
+      for (const name of this.#kept.keys()) this.#take(name);
+      if (this.data && 't' in this.#arrived) { this.#go(); this.#request(false); }
+    }
+
+    #take(name) {
+      if (!(name in this.#arrived)) return;
+      const value = this.#arrived[name];
+      delete this.#arrived[name];
+      this.#kept.get(name).set(value);
+    }
+
+    #go() {
+      const { times } = this.data;
+      const { t } = this.#arrived;
+      const nearest = (best, time, i) => (Math.abs(time - t) < Math.abs(times[best] - t) ? i : best);
+      this.t = times ? times.reduce(nearest, 0) : Math.min(t, this.T);
+      delete this.#arrived.t;
     }
 
     seek(t) {
@@ -52,9 +90,9 @@ window.unnoise ??= (() => {
       if (this.data) this.#request(true);
     }
 
-    // The timestep of a scene of runs.
+    // The timestep, also of a scene of runs.
     timeNow() {
-      return this.data ? this.data.times[this.t] : 0;
+      return this.data?.times ? this.data.times[this.t] : this.t;
     }
 
     // The lanes that are switched on and that this run has.
@@ -250,7 +288,38 @@ window.unnoise ??= (() => {
       slider ? SETTLE_MS : 0);
   });
 
+  // -- the page's address -----------------------------------------------------------------------
+
+  // ?tab=reverse&steps=20…: the tab is chosen here, before the page is laid out; what else is named
+  // is read in Python, which `Opening` asks for it. Returns the tab whose settings are named.
+  function openAddress({ components = [], dependencies = [] } = {}) {
+    const query = new URLSearchParams(window.location.search);
+    const names = [...query.keys()].filter(name => name !== 'tab' && !name.startsWith('__'));
+    const tabs = components.filter(({ type }) => type === 'tabitem').map(({ props }) => props.id);
+    const known = tabs.includes(query.get('tab'));
+    const tab = known ? query.get('tab') : tabs[0];
+    if (known) components.find(({ type }) => type === 'tabs').props.selected = tab;
+    if (known ? !names.length : !query.has('tab')) return null;
+    // That tab opens when its settings are there, not with the defaults: `Opening` says when.
+    const opening = components.find(({ props }) => props.elem_id === `opening-${tab}`)?.id;
+    for (const dependency of dependencies) {
+      const { targets } = dependency;
+      if (!targets.some(([id, event]) => id === opening && event === 'opened')) continue;
+      dependency.targets = targets.filter(([, event]) => event !== 'select' && event !== 'load');
+    }
+    return tab;
+  }
+  const linked = openAddress(window.gradio_config);
+
+  // The tab on show, and what its views hold that an address can name.
+  function place() {
+    const node = [...document.querySelectorAll('[data-place]')]
+      .find(candidate => candidate.closest('[role=tabpanel]').getClientRects().length);
+    const names = node?.dataset.scenes.split(' ').filter(Boolean) ?? [];
+    return { tab: node?.dataset.place, scenes: Object.fromEntries(names.map(name => [name, scene(name).settings()])) };
+  }
+
   return {
-    scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
+    linked, place, scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
   };
 })();

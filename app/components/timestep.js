@@ -69,6 +69,7 @@ const keys = event => {
 };
 document.addEventListener('keydown', keys);
 
+here.keep('speed', () => (speed.value === '1' ? undefined : speed.value), value => { speed.value = value; });
 here.on(bar, ({ data, t, T }, fresh) => {
   if (fresh) { range.max = T; settle(); } // other data, or another T: whoever listens starts anew
   range.value = t;

@@ -5,7 +5,7 @@ const [tools, scroll, inside] = ['.tools', '.scroll', '.inside'].map(name => roo
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDE = 78, TALL = 118, GAP = 26, DROP = 132, PICTURE = 62, MARGIN = 14;
 const ROLES = { input: 'signal', output: 'belief' };
-let nodes = {}, lane = 0, cut = 'nothing', chosen = null, result = null, sourceShown = false;
+let nodes = {}, lane = 0, cut = 'nothing', chosen = null, result = null, sourceShown = false, opening = false;
 
 const svg = (tag, set = {}, ...children) => {
   const node = document.createElementNS(SVG, tag);
@@ -128,7 +128,7 @@ function mapUrl(map, which, at, moments) {
 }
 
 function draw({ data, t }, fresh) {
-  if (fresh) { build(data); if (chosen) choose(data.blocks.find(block => block.name === chosen), true); }
+  if (fresh) { build(data); if (chosen) { choose(data.blocks.find(block => block.name === chosen), !opening); opening = false; } }
   if (!data.x) return;
   for (const block of data.blocks) {
     const map = data.maps[block.name];
@@ -158,4 +158,12 @@ function choose(block, again = false) {
     make('ol', {}, ...steps), details));
 }
 
+const anew = () => { if (here.data) draw(here, true); };
+here.keep('shows', () => (Number(lane) > 0 ? Number(lane) : undefined), value => { lane = value; anew(); });
+here.keep('cut', () => (cut === 'nothing' ? undefined : cut), value => { cut = value; anew(); });
+here.keep('open', () => chosen ?? undefined, value => {
+  chosen = value;
+  opening = true; // its channels come with the data
+  anew();
+});
 here.on(root, draw);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gradio as gr
 import plotly
@@ -209,7 +209,32 @@ class Download(View):
         return {"file": FileData(path=path, orig_name=name).model_dump(), "name": name}
 
 
+class Opening(View):
+    """Asks for the settings that the page's address names of one tab; draws nothing itself.
+
+    `place`: the tab's id. Payload: {"scenes": {scene: {setting: value}}}, which the scenes' views
+    take over. Events: `linked` with {"query"}, once, if the address names settings of this tab;
+    `opened` when they have arrived, and whenever the tab is opened after that.
+    """
+
+    STEM = "opening"
+    EVENTS: ClassVar = [EventListener("linked"), EventListener("opened")]
+    CLASSES: ClassVar = ["gone"]
+
+    def __init__(self, value: Any = None, *, place: str = "", **kwargs: Any) -> None:
+        self.place = place
+        super().__init__(value, **kwargs)
+
+    def markup(self) -> str:
+        return super().markup().replace("PLACE", self.place)
+
+
 class Header(View):
-    """The title of the page and the switch between the light and the dark theme."""
+    """The title of the page, the button that copies its address, and the switch of the theme.
+
+    Event `asked` with {"tab", "scenes": {scene: {setting: value}}}: a person wants an address.
+    Payload: {"query", "note", "number": another at each time}, the answer to that.
+    """
 
     STEM = "header"
+    EVENTS: ClassVar = [EventListener("asked")]

@@ -18,10 +18,12 @@ from app.forms import (
     check_choice,
     check_choices,
     check_integer,
+    check_seed,
     new_seed,
     says_what_is_wrong,
     sent,
 )
+from app.links import Place
 from app.pictures import SIZES, Picture
 from app.prose import prose
 from app.scenes import scene_payload
@@ -69,7 +71,7 @@ def set_up(
     size = check_choice(size, "The working size", SIZES)
     grey = check_choice(colour, "The colours", COLOURS) == "grey"
     T = check_choice(T, "T", LENGTHS)
-    seed = check_integer(seed, "The seed", 0, LARGEST_SEED)
+    seed = check_seed(seed)
     x0 = picture_or_default(picture).at(size, grey)
     return Setup(x0, standard_noise(x0.shape, [seed])[0], T, bool(rescale), points, seed)
 
@@ -115,7 +117,7 @@ def export(form: str, shown: Any, *settings: Any) -> tuple[str, bytes]:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
+def build(session: Session, place: Place) -> None:
     """Lay the tab out inside the current context, and connect it."""
     scene = SceneData(scene=SCENE)
     download = Download()
@@ -124,7 +126,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             Cards(scene=SCENE, elem_id="forward-cards")
         with gr.Column(scale=1, min_width=280, elem_classes="settings"):
-            chooser.build(session, page.load, SCENE)
+            chooser.build(session, place.opened, SCENE)
             shown = gr.CheckboxGroup(
                 [(FORWARD[key][0], key) for key in FORWARD],
                 value=["linear", "cosine"],
@@ -188,7 +190,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
     settings = [session.picture, size, colour, T, rescale, session.points, seed]
     shows = {"fn": show, "inputs": [shown, focus, *settings], "outputs": [scene, spread], **QUICK}
 
-    page.load(**shows)
+    gr.on(place.opened, **shows)
     gr.on(
         [
             size.input, colour.input, shown.input, T.input, rescale.input, focus.input, seed.change,
@@ -199,9 +201,15 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks) -> None:
     time.settled(on_settled, [focus, *settings], steps, trigger_mode="always_last", **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
 
-    unscaled.input(
+    unscaled.change(
         None, unscaled, js=f"on => {{ window.unnoise.scene('{SCENE}').leaveOutScaling(on); }}"
     )
+    for name, component in {
+        "schedules": shown, "T": T, "rescale": rescale, "size": size, "colour": colour,
+        "panel": focus, "unscaled": unscaled,
+    }.items():  # fmt: skip
+        place.keep(name, component)
+    place.keep("seed", seed, check=check_seed)
     for button, form in ((as_png, "PNG"), (as_gif, "GIF"), (as_webp, "WEBP")):
         button.click(
             lambda *given, form=form: export(form, *given),

@@ -22,6 +22,7 @@ from app.forms import (
     says_what_is_wrong,
     sent,
 )
+from app.links import Place
 from app.narrate import Told, narrated, recorded
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import data_url, to_image
@@ -178,11 +179,11 @@ def warm_up() -> None:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
+def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
     """Lay the tab out inside the current context, and connect it; returns the ways to it."""
     models.names()  # where there is none, nothing is laid out
     scene, download = RunData(scene=SCENE), Download()
-    place = gr.Number(visible=False)  # the slider's t, sent along with an event
+    here_t = gr.Number(visible=False)  # the slider's t, sent along with an event
     prose("reverse_lead", elem_classes="lead")
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=3, min_width=320):
@@ -208,7 +209,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
                 run = gr.Button("Run", variant="primary", elem_id="reverse-run", min_width=60)
                 stop = gr.Button("Stop", elem_id="reverse-stop", min_width=60)
             again = gr.Button("New noise (another seed)", elem_id="reverse-again", size="sm")
-            controls = Controls.build(session, tab.select)
+            controls = Controls.build(session, place.opened)
     Steps(scene=SCENE, elem_id="reverse-time", elem_classes=["stuck", "wide"])
     prose("reverse_notice")
     with gr.Row():
@@ -269,7 +270,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
     again.click(new_seed, outputs=controls.seed, **QUICK)
     wish = gr.State(Wish())
     running = gr.on(
-        [tab.select, run.click, *controls.touched],
+        [*place.opened, run.click, *controls.touched],
         ask,
         [wish, *controls.inputs],
         **QUICK,
@@ -282,13 +283,13 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
         show_progress_on=progress,
         **NETWORK,
     )
-    lanes.input(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
+    lanes.change(None, lanes, js=f"keys => {{ window.unnoise.scene('{SCENE}').showLanes(keys); }}")
 
     work = {"show_progress": "minimal", **NETWORK}
     fanning, fanning_along, sampling = (
         event(handler, inputs, outputs, js=js, show_progress_on=outputs[0], **work)
         for event, handler, inputs, outputs, js in (
-            (here.click, branch, [place, session.runs], [branching, fan], PLACE_JS),
+            (here.click, branch, [here_t, session.runs], [branching, fan], PLACE_JS),
             (along.click, branch_along, [session.runs], [branching, fan], None),
             (
                 draw.click, many, [count, which, controls.guidance, session.runs],
@@ -312,4 +313,7 @@ def build(session: Session, tab: gr.Tab, tabs: gr.Tabs) -> Ways:
     session.own.change(
         lambda own: gr.update(choices=models.choices(own)), session.own, controls.model, **QUICK
     )
+    controls.keep(place)
+    for name, component in {"lanes": lanes, "samples": count, "of": which}.items():
+        place.keep(name, component)
     return Ways(tabs, SCENE, session, controls)

@@ -8,11 +8,13 @@ from typing import Any
 import gradio as gr
 
 from app import exports, plots
-from app.catalogue import CUSTOM, PRESETS, Curve, Recipe
+from app.catalogue import CUSTOM, MOST_POINTS, PRESETS, Curve, Recipe
 from app.components import AlignedStrip, Chart, Download, Points, Readout, SceneData, Timestep
 from app.components.fields import NumberField
 from app.events import EXPORT, QUICK
-from app.forms import check_choice, says_what_is_wrong, sent
+from app.forms import check_choice, check_integer, says_what_is_wrong, sent
+from app.links import Place
+from app.permalink import Setting, number_in, shown_number, within
 from app.pictures import Picture
 from app.prose import prose
 from app.scenes import scene_payload
@@ -26,7 +28,6 @@ AXES = ("t / T", "t")
 FIRST_SHOWN = ["ddpm", "cosine"]
 STRIP_SIZE = 64
 MOST_SHOWN = 12
-MOST_POINTS = 12
 # √ᾱ_T: how much of the picture's contrast is left at the end.
 A_TRACE, MUCH = 0.05, 0.5
 FACTS = ["T", "ᾱ_T", "SNR = 1 at t", "steps SNR > 1", "steps SNR < 1"]
@@ -141,6 +142,39 @@ def make_recipe(
     return Recipe(family, recipe.build().T, beta_start, beta_end, s, bool(rescale))
 
 
+def recipes_setting() -> Setting:
+    """The schedules that a person made, as family:T:β_start:β_end, or cosine:T:s."""
+
+    def write(recipes: Sequence[Recipe]) -> str:
+        return ",".join(map(_written, recipes))
+
+    def read(text: str, _: Any) -> list[Recipe]:
+        parts = text.split(",")
+        if len(parts) > MOST_SHOWN:
+            raise ValueError(f"“made” must be at most {MOST_SHOWN} schedules")
+        return [_recipe_in(part) for part in parts]
+
+    return Setting("made", [], read, write)
+
+
+def _written(recipe: Recipe) -> str:
+    cosine = recipe.family == "cosine"
+    numbers = [recipe.s] if cosine else [recipe.beta_start, recipe.beta_end]
+    rescaled = ["rescaled"] if recipe.rescale and not cosine else []
+    return ":".join([recipe.family, *map(shown_number, [recipe.T, *numbers]), *rescaled])
+
+
+def _recipe_in(text: str) -> Recipe:
+    family, *rest = text.split(":")
+    rescale = rest[-1:] == ["rescaled"]
+    numbers = [number_in(part, "“made”") for part in rest[: len(rest) - rescale]]
+    if len(numbers) != (2 if family == "cosine" else 3):
+        raise ValueError("“made” must be like linear:1000:0.0001:0.02 or cosine:1000:0.008")
+    if family == "cosine":
+        return make_recipe(family, numbers[0], 1e-4, 0.02, numbers[1], False)
+    return make_recipe(family, *numbers, 0.008, rescale)
+
+
 @says_what_is_wrong
 def edit_points(event: gr.EventData, shown: list[str]) -> tuple[list, dict, list[str]]:
     """Take over control points that were dragged, and show the custom schedule."""
@@ -172,7 +206,7 @@ def export(
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab) -> None:
+def build(session: Session, place: Place) -> None:
     """Lay the tab out inside the current context, and connect it."""
     scene = SceneData(scene=SCENE)
     download = Download()
@@ -247,18 +281,31 @@ def build(session: Session, tab: gr.Tab) -> None:
 
     plot = [shown, own, session.points, quantity, axis, log]
     gr.on(
-        [tab.select, shown.change, session.points.change, quantity.input, axis.input, log.input],
+        [*place.opened, shown.change, session.points.change, quantity.input, axis.input, log.input],
         show,
         [*plot, session.picture],
         [scene, chart],
         trigger_mode="always_last",
         **QUICK,
     )
-    tab.select(points_value, session.points, editor, **QUICK)
+    gr.on(place.opened, points_value, session.points, editor, **QUICK)
     editor.edited(edit_points, shown, [session.points, editor, shown], **QUICK)
     adding.click(
         add, [family, T, beta_start, beta_end, s, rescale, own, shown], [own, shown], **QUICK
     )
+    place.keep_state(recipes_setting(), own, tell=lambda value, _: value)
+    place.keep(
+        "shown", shown,
+        choices=lambda values: [key for _, key in choices(values["made"])],
+        tell=lambda value, values: gr.update(choices=choices(values["made"]), value=value),
+    )  # fmt: skip
+    for name, component in {
+        "curves": quantity, "axis": axis, "log": log, "family": family, "rescale": rescale,
+    }.items():  # fmt: skip
+        place.keep(name, component)
+    place.keep("T", T, check=lambda value: check_integer(value, "“T”", 1, current().max_T))
+    for name, component in {"beta_start": beta_start, "beta_end": beta_end, "s": s}.items():
+        place.keep(name, component, check=within(name, 0, 1))
     for button, form in ((as_csv, "csv"), (as_png, "png"), (as_svg, "svg")):
         button.click(
             lambda *given, form=form: export(form, *given),

@@ -12,10 +12,12 @@ from app import chooser, models, runs, subtract
 from app.components import Chart, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import NumberField
 from app.events import NETWORK, QUICK
-from app.forms import check_choice, new_seed, says_what_is_wrong
+from app.forms import check_choice, check_seed, new_seed, says_what_is_wrong
+from app.links import Place
 from app.narrate import Told, recorded
 from app.pictures import Picture
 from app.prose import prose
+from app.run_controls import keep_model
 from app.run_plots import error_figure, removed_figure
 from app.runs import RunSettings, run_settings
 from app.session import Session, picture_or_default
@@ -90,7 +92,7 @@ def choose_model(name: Any) -> tuple[dict, int]:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
+def build(session: Session, place: Place, ways: Ways | None) -> None:
     """Lay the tab out inside the current context, and connect it.
 
     `ways` lead to the Reverse tab, which is there where a model is.
@@ -169,7 +171,7 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
                     elem_id="microscope-source",
                 )  # fmt: skip
                 with gr.Column(visible=False) as gallery:
-                    chooser.build(session, tab.select, SCOPE)
+                    chooser.build(session, place.opened, SCOPE)
         with gr.Row():
             errors = Chart(scene=SCOPE, elem_id="microscope-chart")
 
@@ -182,7 +184,7 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
     work = {"trigger_mode": "always_last", "show_progress": "minimal", **NETWORK}
     running = gr.on(
         [
-            tab.select, asked.change,
+            *place.opened, asked.change,
             label.input, guidance.release, seed.change, family.input, T.input,
         ],
         show, [way, shown, *settings], [progress, scene, chart, shown],
@@ -196,9 +198,15 @@ def build(session: Session, tab: gr.Tab, ways: Ways | None) -> None:
     )  # fmt: skip
     source.change(lambda name: gr.update(visible=name == OF_GALLERY), source, gallery, **QUICK)
     lanes = {name: list(keys) for name, keys in subtract.WAYS.items()}
-    way.input(
+    way.change(
         None, way, js=f"way => {{ window.unnoise.scene('{SCENE}').showLanes(({lanes})[way]); }}"
     )
+    keep_model(place, model, label)
+    for name, component in {
+        "way": way, "schedule": family, "T": T, "guidance": guidance, "known": source,
+    }.items():  # fmt: skip
+        place.keep(name, component)
+    place.keep("seed", seed, check=check_seed)
     drawing.click(
         compare, settings, [comparing, comparison], show_progress_on=comparing, **work
     ).failure(lambda: None, outputs=comparing, **QUICK)

@@ -13,10 +13,11 @@ from app.components.fields import FileUpload
 from app.events import EXPORT, QUICK
 from app.forms import says_what_is_wrong
 from app.jobs import PAUSED, REGISTRY, RUNNING, WAITING, Job
+from app.links import Place
 from app.prose import prose
 from app.session import Session, picture_or_default
 from app.settings import current
-from app.train_controls import FIELDS, SUGGESTS, TrainControls
+from app.train_controls import FIELDS, NEEDED, SUGGESTS, TrainControls, suggested
 from app.ways import Ways
 
 SCENE = "train"
@@ -26,7 +27,6 @@ NOTHING_YET = (
     "network learns."
 )
 MOST_MODELS = 8  # of one browser
-NOBODY = {"owner": "", "job": "", "models": []}
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -63,7 +63,23 @@ def find_again(mine: Any) -> tuple:
     """After a reload: the job that still runs, or has ended meanwhile."""
     mine = remembered(mine)
     job = REGISTRY.find(mine["job"])
-    return mine, gr.Timer(active=job is not None), models.own_choices(mine["models"])
+    note = gone(mine) if job is None else gr.skip()
+    kept = mine if job else mine | {"job": ""}  # that it is gone is told once
+    return kept, gr.Timer(active=job is not None), models.own_choices(mine["models"]), note
+
+
+def gone(mine: dict[str, Any]) -> Any:
+    """What is said of a training that is not known any more."""
+    if not mine["job"]:
+        return gr.skip()
+    if models.find(mine["job"]):
+        rest = "What it had learned is in the lists of Reverse and Subtract all."
+    else:
+        rest = "It had learned too little to be kept: press Train to begin again."
+    return gr.update(
+        value="**Your training is over:** the server began anew, or many trained after you. " + rest,
+        visible=True,
+    )
 
 
 def watch(mine: Any, frames: Any) -> tuple:
@@ -71,7 +87,8 @@ def watch(mine: Any, frames: Any) -> tuple:
     mine = remembered(mine)
     job = REGISTRY.find(mine["job"])
     if job is None:
-        return None, *[gr.skip()] * 7, *buttons(None), gr.Timer(active=False)
+        own = models.own_choices(mine["models"])
+        return None, *[gr.skip()] * 5, gone(mine), own, *buttons(None), gr.Timer(active=False)
     moments = job.film[:]
     scene, count = gr.skip(), gr.skip()
     if moments and frames != (job.key, moments[-1].step):
@@ -154,15 +171,11 @@ def stop(mine: Any) -> None:
 @says_what_is_wrong
 def suggest(source: Any) -> list:
     """The settings that suit what is trained on, and the fields that it needs."""
-    values = plans.SUGGESTED[plans.check_choice(source, "The data", plans.SOURCES)]
-    limits = current()
-    values = values | {"size": min(values["size"], limits.train_size)}
-    values = values | {"amount": min(values["amount"], limits.train_seconds)}
+    values = suggested(source)
     return [
         *(values[name] for name in SUGGESTS),
         plans.SECONDS,
-        *(gr.update(visible=source == kind) for kind in plans.SOURCES[1:]),
-        gr.update(visible=source in (plans.ONE, plans.FEW, plans.ZIP)),
+        *(gr.update(visible=needed(source)) for needed in NEEDED),
         plans.SCRATCH,
     ]
 
@@ -220,7 +233,7 @@ def export(form: str, mine: Any) -> tuple[str, bytes]:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> None:
+def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) -> None:
     """Lay the tab out inside the current context, and connect it.
 
     `ways` lead to the Reverse tab, which is there where a model is.
@@ -256,7 +269,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
                         }.items()
                     }  # fmt: skip
         with gr.Column(scale=1, min_width=300, elem_classes="settings"):
-            controls = TrainControls.build(session, tab.select)
+            controls = TrainControls.build(session, place.opened)
             with gr.Accordion("Load a model (.zip)", open=False):
                 given = FileUpload(
                     label="What Download gave you", height=120, elem_id="train-upload"
@@ -293,7 +306,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     begin.click(start, [session.mine, *inputs], [session.mine, clock, frames], **QUICK).success(
         watch, [session.mine, frames], showing, **QUICK
     )
-    page.load(find_again, session.mine, [session.mine, clock, session.own], **QUICK)
+    page.load(find_again, session.mine, [session.mine, clock, session.own, note], **QUICK)
     clock.tick(watch, [session.mine, frames], showing, **QUICK)
     for button, handler in ((rest, pause), (end, stop)):
         button.click(handler, session.mine, **QUICK).success(
@@ -307,7 +320,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     )  # fmt: skip
     typed = [name for name in FIELDS if name not in ("files", "archive")]
     gr.on(
-        [tab.select, *(fields[name].change for name in typed)],
+        [*place.opened, *(fields[name].change for name in typed)],
         describe, inputs, [controls.size_note, command, python],
         trigger_mode="always_last", **QUICK,
     )  # fmt: skip
@@ -317,6 +330,7 @@ def build(session: Session, tab: gr.Tab, page: gr.Blocks, ways: Ways | None) -> 
     )
     for form, button in forms.items():
         button.click(lambda mine, form=form: export(form, mine), session.mine, saving, **EXPORT)
+    controls.keep(place)
     ways.to_model(walk.click, session.mine, to_walk)
 
 

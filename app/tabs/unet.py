@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -12,11 +13,21 @@ from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
 from app.components.fields import NumberField
 from app.embedding_plots import embedding_figures
 from app.events import NETWORK, QUICK
-from app.forms import check_choice, new_seed, says_what_is_wrong, sent
+from app.forms import (
+    check_choice,
+    check_integer,
+    check_seed,
+    new_seed,
+    says_what_is_wrong,
+    sent,
+)
+from app.links import Place
 from app.pairs import DEFAULTS
+from app.permalink import CannotTravelError, Setting, Values, choice, number
 from app.prose import prose
-from app.run_controls import GUIDANCE
+from app.run_controls import GUIDANCE, shipped_only
 from app.session import Session, picture_or_default
+from app.settings import current
 
 SCENE = "unet"
 OWN, PICTURE, RUN = "a sample of its own, noised", "a picture, noised", "the run of Reverse"
@@ -62,6 +73,11 @@ def show(seen: Any, *inputs: Any) -> tuple:
     return anatomy.alive(this), *embedding_figures(anatomy.embedding_tables(this)), inputs
 
 
+def show_picture(seen: Any, *inputs: Any) -> tuple:
+    """The same after another picture was chosen: only if it goes through a network on show."""
+    return show(inputs if seen is None or inputs[3] != PICTURE else seen, *inputs)
+
+
 @says_what_is_wrong
 def open_block(event: gr.EventData, t: Any, *inputs: Any) -> Any:
     """All channels of the block that was clicked on."""
@@ -95,10 +111,58 @@ def measure_fields(t: Any, *inputs: Any) -> dict:
 def choose_model(name: Any) -> tuple:
     """The labels and the T of another network."""
     if name == diagram.CLASSIC:
-        return gr.update(choices=[("any", models.ANY)], value=models.ANY), gr.skip(), _now()
-    T = models.load(name).schedule.T
-    labels = gr.update(choices=models.labels(name), value=models.first_label(name))
-    return labels, gr.update(maximum=T, value=round(0.9 * T)), _now()
+        place = gr.skip()
+    else:
+        T = models.load(name).schedule.T
+        place = gr.update(maximum=T, value=round(0.9 * T))
+    return gr.update(choices=labels(name), value=first_label(name)), place, _now()
+
+
+def labels(model: str) -> list[tuple[str, str]]:
+    """What a network can be told, as a list's (title, value)."""
+    return [("any", models.ANY)] if model == diagram.CLASSIC else models.labels(model)
+
+
+def first_label(model: str) -> str:
+    return models.ANY if model == diagram.CLASSIC else models.first_label(model)
+
+
+def length_of(model: str) -> int:
+    """The network's T; the textbook's has none of its own, and gets that of the paper."""
+    return 1000 if model == diagram.CLASSIC else models.load(model).schedule.T
+
+
+@lru_cache(maxsize=16)
+def blocks_of(model: str) -> list[tuple[str, str]]:
+    """The network's blocks, each with its kind."""
+    if model == diagram.CLASSIC:
+        return [(block["name"], block["kind"]) for block in diagram.classic_diagram()["blocks"]]
+    return [(info.name, info.kind) for info in models.load(model).net.describe()]
+
+
+def inside_settings() -> list[Setting]:
+    """What is looked at in the drawing and the attention, by the views' own names."""
+
+    def blocks(values: Values, kind: str = "") -> list[str]:
+        return [name for name, its in blocks_of(values["model"]) if kind in its]
+
+    return [
+        number("shows", None, lambda value: check_integer(value, "“shows”", 0, 64)),
+        choice("cut", None, ["all", *map(str, range(10))]),
+        choice("open", None, blocks),
+        choice("attention", None, lambda values: blocks(values, "attention")),
+        number("pixel", None, lambda value: check_integer(value, "“pixel”", 0, 64 * 64 - 1)),
+    ]
+
+
+def shipped(model: str) -> str:
+    return model if model == diagram.CLASSIC else shipped_only(model)
+
+
+def not_of_reverse(source: str) -> str:
+    if source == RUN:
+        raise CannotTravelError(RUN)
+    return source
 
 
 def _now() -> int:
@@ -108,12 +172,12 @@ def _now() -> int:
 # -- layout and wiring -------------------------------------------------------------------------
 
 
-def build(session: Session, tab: gr.Tab) -> None:
+def build(session: Session, place: Place) -> None:
     """Lay the tab out inside the current context, and connect it."""
     names = models.names()
     scene = UNetData(scene=SCENE)
     seen, asked = gr.State(None), gr.State(0)
-    place = gr.Number(visible=False)  # the slider's t, sent along with an event
+    here_t = gr.Number(visible=False)  # the slider's t, sent along with an event
     prose("unet_lead", elem_classes="lead")
     with gr.Row():
         model = gr.Dropdown(
@@ -132,7 +196,7 @@ def build(session: Session, tab: gr.Tab) -> None:
     Steps(scene=SCENE, elem_id="unet-time", elem_classes=["stuck", "wide"])
     channels = Sheet(elem_id="unet-channels")
     with gr.Accordion("The picture and its noise", open=False):
-        chooser.build(session, tab.select, SCENE)
+        chooser.build(session, place.opened, SCENE)
         seed = NumberField(
             0, label="Seed", precision=0, info="The same seed gives the same noise.",
             elem_id="unet-seed",
@@ -177,21 +241,44 @@ def build(session: Session, tab: gr.Tab) -> None:
     model.input(choose_model, model, [label, lie, asked], **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
     gr.on(
-        [tab.select, asked.change, label.input, source.input, seed.change, session.picture.change],
+        [
+            *place.opened, asked.change, label.input, source.input, seed.change,
+        ],
         show, [seen, *inputs], [scene, *heat, seen],
         trigger_mode="always_last", show_progress_on=scene, **work,
     )  # fmt: skip
+    session.picture.change(
+        show_picture, [seen, *inputs], [scene, *heat, seen],
+        trigger_mode="always_last", show_progress_on=scene, **work,
+    )  # fmt: skip
     drawing.opened(
-        open_block, [place, *inputs], channels, js=T_JS, show_progress_on=channels, **work
+        open_block, [here_t, *inputs], channels, js=T_JS, show_progress_on=channels, **work
     )
     channels.picked(show_channel, inputs, scene, js=TO_DIAGRAM_JS, **work)
     gr.on(
         [lie.release, seen.change],
-        tell, [place, lie, *inputs], truth, js=T_JS, show_progress_on=truth, **work,
+        tell, [here_t, lie, *inputs], truth, js=T_JS, show_progress_on=truth, **work,
     )  # fmt: skip
     measure.click(
-        measure_fields, [place, *inputs], fields, js=T_JS, show_progress_on=fields, **work
+        measure_fields, [here_t, *inputs], fields, js=T_JS, show_progress_on=fields, **work
     )
+    place.keep("model", model, write=shipped)
+    place.keep(
+        "label", label,
+        default=lambda values: first_label(values["model"]),
+        choices=lambda values: [key for _, key in labels(values["model"])],
+        tell=lambda value, values: gr.update(choices=labels(values["model"]), value=value),
+    )  # fmt: skip
+    place.keep("source", source, write=not_of_reverse)
+    place.keep("seed", seed, check=check_seed)
+    place.keep(
+        "lie", lie,
+        check=lambda value: check_integer(value, "“lie”", 1, current().max_T),
+        default=lambda values: round(0.9 * length_of(values["model"])),
+        tell=lambda value, values: gr.update(maximum=length_of(values["model"]), value=value),
+    )  # fmt: skip
+    for setting in inside_settings():
+        place.keep_view(setting, setting.name)
     session.own.change(
         lambda own: gr.update(choices=[*models.choices(own), diagram.CLASSIC]), session.own, model,
         **QUICK,

@@ -300,6 +300,6 @@ def test_without_a_cache_everything_still_works(monkeypatch):
 def test_the_page_opens_with_a_run_that_is_known_already(cache):
     reverse.warm_up()
     with gr.Blocks() as page:
-        controls = Controls.build(Session.create(), page.load)
+        controls = Controls.build(Session.create(), [page.load])
     assert len(list(show((), *(c.value for c in controls.inputs)))) == 1
     assert len(cache) == 1

@@ -18,7 +18,7 @@ from tests.app.test_runs import BAD
 @pytest.fixture(scope="module")
 def controls():
     with gr.Blocks() as page:
-        return Controls.build(Session.create(), page.load)
+        return Controls.build(Session.create(), [page.load])
 
 
 def test_the_controls_come_in_the_order_in_which_they_are_read(controls):
