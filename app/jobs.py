@@ -33,7 +33,8 @@ SAMPLING_SHARE = 0.15  # of a job's time goes into samples at most
 KEPT = 32  # jobs that are over, of all sessions, before the oldest is forgotten
 SHORTEST_PAUSE = 1.0  # seconds between samples
 MOST_MOMENTS = 40  # of a film, which travels to the page as a whole
-KEEP_SECONDS = 15.0  # after which what was learned so far is on disk, should the process end
+# How often what was learned so far goes to disk, should the process end: soon, then less often.
+KEEP_SECONDS = (2.0, 15.0)
 LOOK_SECONDS = 1.0  # how often a job that rests asks whether its page is still there
 log = logging.getLogger(__name__)
 
@@ -216,7 +217,8 @@ class Registry:
             training.stopping = True
         training.sampling = True  # the first step: what no training gives
         next_film, pause = 0.0, SHORTEST_PAUSE
-        next_keep = time.monotonic() + KEEP_SECONDS
+        between, longest = KEEP_SECONDS
+        next_keep = time.monotonic() + between
         for progress in train(training, data):
             if progress.samples is not None:
                 began = time.perf_counter()
@@ -230,7 +232,8 @@ class Registry:
                 training.sampling = True
             if time.monotonic() >= next_keep:
                 shelf.put(job.key, _title(job, training), job.plan.checkpoint(training, data))
-                next_keep = time.monotonic() + KEEP_SECONDS
+                between = min(2 * between, longest)
+                next_keep = time.monotonic() + between
             while not self._abandoned(job) and not job.going.wait(LOOK_SECONDS):
                 pass
             if self._abandoned(job):

@@ -417,7 +417,7 @@ def test_a_thread_only_ever_gets_nicer(before):
 
 def test_what_is_learned_so_far_is_on_disk_should_the_process_end(registry, monkeypatch):
     kept = []
-    monkeypatch.setattr(jobs, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "KEEP_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(jobs.shelf, "put", lambda *given: kept.append(given))
     own = registry()
     job = own.start(plan_of(amount=3), "a")

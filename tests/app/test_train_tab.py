@@ -125,7 +125,7 @@ def test_what_a_browser_may_remember_is_not_believed(mine):
     assert len(values) == SHOWING
     assert values[0] is None
     assert not values[-1].active
-    found, clock, own = tab.find_again(mine)
+    found, clock, own, _ = tab.find_again(mine)
     assert not clock.active
     assert own == ()
     assert found == tab.remembered(found)  # and it stays what it now is
@@ -202,10 +202,25 @@ def test_pause_and_resume_are_one_button():
 def test_a_reload_finds_the_job_and_the_models_again(done):
     mine, job = done
     remembered = json.loads(json.dumps(mine))  # as a browser keeps it
-    found, clock, own = tab.find_again(remembered)
+    found, clock, own, _ = tab.find_again(remembered)
     assert found == mine
     assert clock.active  # once more, to show how it ended
     assert [key for _, key in own] == [job.key]
+
+
+@pytest.mark.parametrize(("kept", "words"), [(True, "in the lists"), (False, "too little")])
+def test_a_training_that_is_no_longer_known_is_told_of_once(done, monkeypatch, kept, words):
+    mine, job = done
+    monkeypatch.setattr(tab.REGISTRY, "find", lambda key: None)  # the process began anew
+    if not kept:
+        monkeypatch.setattr(tab.models, "find", lambda key: None)
+    values = tab.watch(mine, 0)
+    assert words in values[6]["value"]
+    assert not values[-1].active
+    found, clock, _, note = tab.find_again(mine)
+    assert words in note["value"]
+    assert not clock.active
+    assert tab.find_again(found)[3] == SKIP
 
 
 def test_the_waiting_time_is_told_before_a_budget_in_steps_has_begun(registry):

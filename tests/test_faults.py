@@ -1,0 +1,125 @@
+"""Bad days: the process is killed or asked to end in the middle of things."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process import APP, Server
+from tests.visitor import Visitor
+
+PATIENCE = 60.0  # for what takes a second or two on a machine that is not busy
+LONGEST_END = 10.0  # seconds from SIGTERM to the end, which is what containers are given
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One app for all of these tests, which start it again after each end."""
+    folder = tmp_path_factory.mktemp("faults")
+    environment = {"UNNOISE_CACHE": str(folder), "UNNOISE_LOG": "1", "OMP_NUM_THREADS": "1"}
+    with Server(APP, environment) as server:
+        server.wait()
+        yield server
+
+
+async def until(condition, what):
+    for _ in range(int(20 * PATIENCE)):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{what} did not come")
+
+
+def memory_of(visitor):
+    """The component that keeps what a browser remembers."""
+    kinds = visitor.site.components.items()
+    return next(number for number, component in kinds if component["type"] == "browserstate")
+
+
+async def opened(server, remembers=None):
+    visitor = Visitor(server.address)
+    await visitor.open()
+    await visitor.quiet()
+    if remembers is not None:
+        visitor.values[memory_of(visitor)] = remembers
+        visitor.trigger(visitor.site.page(), "load")
+        await visitor.quiet()
+    return visitor
+
+
+async def training(visitor):
+    """Begin to train digits with what the tab suggests; returns when it has learned a little."""
+    visitor.select("Train")
+    await visitor.quiet()
+    visitor.trigger(visitor.site.find("train-start"), "click")
+    note = visitor.site.find("train-progress")
+    await until(lambda: "step" in str(visitor.values.get(note)), "the first step")
+    return visitor.values[memory_of(visitor)]
+
+
+def test_a_killed_server_begins_anew_and_what_was_learned_is_still_there(server):
+    async def story():
+        visitor = await opened(server)
+        remembered = await training(visitor)
+        folder = Path(server.environment["UNNOISE_CACHE"])
+        await until(lambda: list(folder.rglob("title.txt")), "the first save")
+        server.kill()
+        await visitor.leave()
+        server.start()
+        await asyncio.to_thread(server.wait)
+        again = await opened(server, remembered)
+        note = again.values[again.site.find("train-note")]
+        await again.leave()
+        return remembered, note
+
+    remembered, note = asyncio.run(story())
+    assert remembered["job"]
+    assert "Your training is over" in note
+    assert "What it had learned is in the lists" in note
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["at rest", "while it trains"])
+def test_asked_to_end_it_finishes_what_is_under_way(server, busy):
+    async def story():
+        visitor = await opened(server)
+        if busy:
+            await training(visitor)
+        visitor.select("Reverse")
+        await visitor.quiet()
+        seed = visitor.site.find("reverse-seed")
+        visitor.set(seed, 1000 + busy)
+        await until(lambda: running(visitor), "the run")
+        seconds = await asyncio.to_thread(server.stop)
+        await until(lambda: not running(visitor), "the end of the run")
+        await visitor.leave()
+        return seconds, [event for event in visitor.events if event.name.startswith("show")]
+
+    def running(visitor):
+        return [event for event in visitor.under_way if event.name.startswith("show")]
+
+    seconds, (*_, run) = asyncio.run(story())
+    assert run.error == ""
+    assert seconds < LONGEST_END
+    assert '"event": "left"' in server.log()
+    server.start()
+    server.wait()
+
+
+def test_a_run_too_long_to_wait_for_does_not_hold_the_end_up(server):
+    async def story():
+        visitor = await opened(server)
+        visitor.select("Reverse")
+        await visitor.quiet()
+        visitor.set(visitor.site.find("steps-A"), 1000, "release")
+        await until(lambda: visitor.under_way, "the run")
+        seconds = await asyncio.to_thread(server.stop)
+        await visitor.leave()
+        return seconds
+
+    began = time.monotonic()
+    assert asyncio.run(story()) < LONGEST_END
+    assert not server.running
+    assert time.monotonic() - began < 2 * PATIENCE
