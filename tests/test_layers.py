@@ -28,7 +28,7 @@ ALLOWED = {  # what each file may import of the project
     "tensor_file": set(),
     "average": {"files", "image_data", "tensor_file"},
     "checkpoint": {"average", "card", "denoiser", "files", "schedule", "tensor_file", "unet"},
-    "sharing": {"average", "checkpoint", "hugging_face"},
+    "sharing": {"average", "checkpoint", "hugging_face", "tensor_file"},
     "options": {"checkpoint", "denoiser", "resume", "schedule", "training", "unet"},
     "command": {
         "options",

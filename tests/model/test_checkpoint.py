@@ -680,21 +680,6 @@ def test_what_goes_up_is_the_folder_of_that_name(shop, monkeypatch):
     )
 
 
-def test_what_comes_down_is_checked(monkeypatch, folder):
-    asked = []
-
-    def download(repo, **how):
-        asked.append((repo, how["allow_patterns"]))
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert pull("owner/name").config.classes == NAMES
-    assert asked == [("owner/name", [CARD, CONFIG, MEAN, WEIGHTS])]
-    edit(folder, target="score")
-    with pytest.raises(BadCheckpoint, match="target must be one of"):
-        pull("owner/name")
-
-
 # -- a training under way ------------------------------------------------------------------------
 
 
