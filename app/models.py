@@ -55,9 +55,8 @@ def names() -> list[str]:
     """The checkpoints that can be used; ValueError if there is none."""
     usable = [name for name in shipped() if problem(name) is None]
     if not usable:
-        reasons = [text for name in shipped() if (text := problem(name))]
         raise ValueError(
-            " ".join(reasons)
+            " ".join(problems())
             or "There is no trained model in checkpoints/: bring its folders back, or train one "
             "with `python -m model.train`."
         )
@@ -118,6 +117,11 @@ def problem(name: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def problems() -> list[str]:
+    """Why those that are there but cannot be used cannot, in a sentence each."""
+    return [sentence for name in shipped() if (sentence := problem(name))]
 
 
 def load(name: Any) -> Checkpoint:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import api, links, server, theme
+from app import api, links, models, server, theme
 from app.components import RUNTIME, Header
 from app.links import Place
 from app.server import journal
@@ -25,6 +25,8 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         session = Session.create()
         header = Header()
+        for sentence in models.problems():
+            gr.Markdown(sentence, elem_classes="lesson")
         links.connect(header, lay_out(page, session))
         api.build()
     journal.keep(page)

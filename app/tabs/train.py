@@ -77,7 +77,7 @@ def gone(mine: dict[str, Any]) -> Any:
     else:
         rest = "It had learned too little to be kept: press Train to begin again."
     return gr.update(
-        value="**Your training is over:** the server began anew, or many trained after you. " + rest,
+        value=f"**Your training is over:** the server began anew, or many trained since. {rest}",
         visible=True,
     )
 

@@ -9,6 +9,7 @@ import model.checkpoint
 from app import api, models
 from app.session import Session
 from app.tabs import reverse
+from app.ui import build
 from tests.app.reverse_inputs import inputs
 
 
@@ -93,6 +94,33 @@ def test_without_any_model_one_sentence_says_what_to_do(folder, missing):
     ):
         with pytest.raises(gr.Error, match="There is no trained model in checkpoints/"):
             call()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "model.safetensors").unlink(),
+        lambda folder: (folder / "config.json").write_text("{"),
+        shutil.rmtree,
+    ],
+    ids=["no weights", "a broken description", "no folder"],
+)
+def test_the_page_starts_without_a_model_that_is_damaged_and_says_so(ship, damage):
+    ship("good")
+    damage(ship("cats", "cats"))
+    page = build()
+    config = page.get_config_file()
+    said = [c["props"].get("value", "") for c in config["components"] if c["type"] == "markdown"]
+    told = [text for text in said if "The model cats cannot be used" in text]
+    assert len(told) == ("cats" in model.checkpoint.shipped())  # what is not there is not missed
+    radio = next(c for c in config["components"] if c["props"].get("elem_id") == "reverse-model")
+    assert [value for _, value in radio["props"]["choices"]] == ["good"]
+
+
+def test_the_page_starts_without_any_model(folder):
+    said = [c["props"].get("value") for c in build().get_config_file()["components"]]
+    sentence = "There is no trained model in checkpoints/"
+    assert sum(str(text).startswith(sentence) for text in said) == 4
 
 
 def test_without_any_model_the_tab_lays_nothing_out(folder):
