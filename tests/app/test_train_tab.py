@@ -210,7 +210,7 @@ def test_a_reload_finds_the_job_and_the_models_again(done):
 
 @pytest.mark.parametrize(("kept", "words"), [(True, "in the lists"), (False, "too little")])
 def test_a_training_that_is_no_longer_known_is_told_of_once(done, monkeypatch, kept, words):
-    mine, job = done
+    mine, _ = done
     monkeypatch.setattr(tab.REGISTRY, "find", lambda key: None)  # the process began anew
     if not kept:
         monkeypatch.setattr(tab.models, "find", lambda key: None)
