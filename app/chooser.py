@@ -6,6 +6,7 @@ Several tabs have one; they show and change the same picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from app.components import Picker
 from app.components.fields import PictureUpload
 from app.events import QUICK
 from app.forms import check_choice, says_what_is_wrong, sent
-from app.pictures import Picture, built_in, data_url
+from app.pictures import Picture, built_in, small_data_url
 from app.prose import prose
 from app.session import Session, picture_or_default
 
@@ -67,12 +68,17 @@ def credit(picture: Picture) -> str:
     return f"{picture.title} · {gallery.GALLERY[picture.key].credit}"
 
 
+@cache
+def thumbnail(key: str) -> str:
+    return small_data_url(gallery.thumbnail(key))
+
+
 def picker_value(chosen: str | None) -> dict:
     """The value of a `Picker` of the gallery."""
     return {
         "chosen": chosen,
         "choices": [
-            {"key": key, "title": item.title, "image": data_url(gallery.thumbnail(key))}
+            {"key": key, "title": item.title, "image": thumbnail(key)}
             for key, item in gallery.GALLERY.items()
         ],
     }

@@ -14,11 +14,13 @@ window.unnoise ??= (() => {
     t = 0;
     T = 0;
     data = null;
+    named = false; // whether the page's address says where t stands
     unscaled = false; // the lesson "what if √(1−β_t) is left out?"
     chosen = null; // lanes of a run that a person switched on
     #views = new Set();
     #frame = 0;
     #fresh = false;
+    #first = null;
     #kept = new Map();
     #arrived = {}; // settings of an address whose view is not there yet
 
@@ -26,6 +28,11 @@ window.unnoise ??= (() => {
     on(element, draw) {
       this.#views.add({ element, draw, seen: false });
       if (this.data) draw(this, true);
+    }
+
+    // Calls back when there is data, if there is none yet.
+    once(callback) {
+      if (!this.data) this.#first = callback;
     }
 
     // data: whatever the scene's views draw, with its length T and where to start, a share of T.
@@ -36,6 +43,8 @@ window.unnoise ??= (() => {
       this.data = data;
       if ('t' in this.#arrived) this.#go();
       this.#request(true);
+      this.#first?.();
+      this.#first = null;
     }
 
     // A view's own setting can travel in an address: get() is undefined where it is the default.
@@ -54,6 +63,7 @@ window.unnoise ??= (() => {
     // Settings of an address, checked by Python.
     arrive(settings) {
       Object.assign(this.#arrived, settings);
+      this.named ||= 't' in settings;
       for (const name of this.#kept.keys()) this.#take(name);
       if (this.data && 't' in this.#arrived) { this.#go(); this.#request(false); }
     }
@@ -299,7 +309,7 @@ window.unnoise ??= (() => {
     const known = tabs.includes(query.get('tab'));
     const tab = known ? query.get('tab') : tabs[0];
     if (known) components.find(({ type }) => type === 'tabs').props.selected = tab;
-    if (known ? !names.length : !query.has('tab')) return null;
+    if (!names.length && (known || !query.has('tab'))) return null;
     // That tab opens when its settings are there, not with the defaults: `Opening` says when.
     const opening = components.find(({ props }) => props.elem_id === `opening-${tab}`)?.id;
     for (const dependency of dependencies) {

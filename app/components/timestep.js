@@ -4,9 +4,11 @@ const [play, back, range, on, output, speed] =
   ['.play', '.back', 'input', '.on', 'output', 'select'].map(name => bar.querySelector(name));
 const WHOLE_RUN_MS = 6000; // at normal speed, whatever T is
 const SETTLE_MS = 180;     // keys and clicks come in bursts: tell Python once
+const SWEEP_MS = 9000;     // from 0 to T where t moves by itself
+const SWEEP_AFTER_MS = 900;
 const shown = document.createTextNode(''); // written in place: no node comes or goes in a drag
 output.append(shown);
-let playing = 0, startedAt = 0, startedFrom = 0, settling = 0;
+let playing = 0, startedAt = 0, startedFrom = 0, settling = 0, sweeping = 0, ended = false;
 
 const settle = () => {
   clearTimeout(settling);
@@ -47,7 +49,11 @@ function step(by) {
 
 range.addEventListener('input', () => { stop(); clearTimeout(settling); here.seek(Number(range.value)); });
 range.addEventListener('change', settle);
-play.addEventListener('click', () => (playing ? stop() : start()));
+play.addEventListener('click', () => {
+  if (ended) ended = false; // this click began by ending the sweep, and that is all it is for
+  else if (playing) stop();
+  else start();
+});
 back.addEventListener('click', () => step(-1));
 on.addEventListener('click', () => step(1));
 speed.addEventListener('change', () => { if (playing) { stop(); start(); } });
@@ -68,6 +74,42 @@ const keys = event => {
   else if (event.key === 'ArrowRight') step(1);
 };
 document.addEventListener('keydown', keys);
+
+// At first t moves by itself, to and fro, until somebody touches the page.
+const touches = [['pointerdown', document], ['keydown', document], ['wheel', bar], ['input', range]];
+const still = window.matchMedia('(prefers-reduced-motion: reduce)');
+
+function sweep() {
+  if (still.matches || here.named || bar.offsetParent === null) return;
+  play.textContent = '❚❚';
+  play.setAttribute('aria-label', 'Pause');
+  bar.classList.add('sweeping');
+  for (const [event, where] of touches) where.addEventListener(event, endSweep, { capture: true, passive: true });
+  startedAt = performance.now();
+  startedFrom = here.T ? here.t / here.T : 0;
+  sweeping = requestAnimationFrame(swing);
+}
+
+function swing(now) {
+  if (!bar.isConnected) return;
+  const way = (startedFrom + Math.max(0, now - startedAt) / SWEEP_MS) % 2;
+  here.seek((way < 1 ? way : 2 - way) * here.T);
+  sweeping = requestAnimationFrame(swing);
+}
+
+function endSweep(event) {
+  if (!sweeping) return;
+  cancelAnimationFrame(sweeping);
+  sweeping = 0;
+  ended = play.contains(event.target) && (event.type === 'pointerdown' || [' ', 'Enter'].includes(event.key));
+  for (const [name, where] of touches) where.removeEventListener(name, endSweep, { capture: true });
+  bar.classList.remove('sweeping');
+  play.textContent = '▶';
+  play.setAttribute('aria-label', 'Play');
+  settle();
+}
+
+if (bar.dataset.sweep) here.once(() => setTimeout(sweep, SWEEP_AFTER_MS));
 
 here.keep('speed', () => (speed.value === '1' ? undefined : speed.value), value => { speed.value = value; });
 here.on(bar, ({ data, t, T }, fresh) => {

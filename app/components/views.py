@@ -31,11 +31,19 @@ class Timestep(View):
     """The slider over t with play, pause, single steps and speed; it drives its scene.
 
     No payload. Event `settled` with {"t": int}: the person let go of the timestep. Never during
-    a drag, so that a drag costs no request.
+    a drag, so that a drag costs no request. With `sweep`, t moves by itself at first, until
+    somebody touches the page; never for those who asked their system for less motion.
     """
 
     STEM = "timestep"
     EVENTS: ClassVar = [EventListener("settled")]
+
+    def __init__(self, value: Any = None, *, sweep: bool = False, **kwargs: Any) -> None:
+        self.sweep = sweep
+        super().__init__(value, **kwargs)
+
+    def markup(self) -> str:
+        return super().markup().replace("SWEEP", "yes" if self.sweep else "")
 
 
 class Steps(Timestep):

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from app.server.compression import Compression
 from app.server.gate import Gate
 from app.server.headers import Headers
 from app.server.health import ROUTE
@@ -16,4 +17,7 @@ from app.server.health import ROUTE
 
 def options() -> dict[str, Any]:
     """What the page's web server is made with: `app_kwargs` of Gradio's `launch`."""
-    return {"middleware": [Middleware(Headers), Middleware(Gate)], "routes": [ROUTE]}
+    return {
+        "middleware": [Middleware(Headers), Middleware(Gate), Middleware(Compression)],
+        "routes": [ROUTE],
+    }

@@ -152,7 +152,7 @@ def build(session: Session, place: Place) -> None:
                     0, label="Seed", precision=0, info="The same seed gives the same noise."
                 )
             again = gr.Button("New noise (another seed)", size="sm")
-    time = Timestep(scene=SCENE, elem_id="forward-time", elem_classes="stuck")
+    time = Timestep(scene=SCENE, sweep=True, elem_id="forward-time", elem_classes="stuck")
     prose("forward_notice")
 
     with gr.Column(elem_classes="section"):

@@ -26,9 +26,11 @@ def open_page(browser, address):
     """Opens the app in a browser of its own; afterwards its console must be empty."""
     opened = []
 
-    def open_page(width=1280, height=900, theme="light"):
-        context = browser.new_context(viewport={"width": width, "height": height})
-        page = Page(context, address, theme)
+    def open_page(width=1280, height=900, theme="light", query="", **context):
+        # Without the sweep of the first look, which moves t until somebody touches the page.
+        context = {"reduced_motion": "reduce", **context}
+        context = browser.new_context(viewport={"width": width, "height": height}, **context)
+        page = Page(context, address, theme, query)
         opened.append(page)
         return page
 

@@ -29,7 +29,7 @@ def eventually(holds, seconds: float = 30) -> bool:
 class Page:
     """One visit of the app, with everything that it complained about or asked for."""
 
-    def __init__(self, context, address, theme):
+    def __init__(self, context, address, theme, query=""):
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.context = context
@@ -39,9 +39,10 @@ class Page:
         page.on("console", self._console)
         page.on("request", lambda request: self.requests.append(request.url))
         self.address = address
-        page.goto(f"{address}?__theme={theme}")
-        page.wait_for_selector("#forward-cards canvas")
-        page.wait_for_selector("#single-steps img")
+        page.goto(f"{address}?__theme={theme}&{query}".removesuffix("&"))
+        if not query:
+            page.wait_for_selector("#forward-cards canvas")
+            page.wait_for_selector("#single-steps img")
 
     def _route(self, route):
         url = route.request.url
