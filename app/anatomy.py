@@ -14,6 +14,7 @@ from torch import Tensor
 
 from app import models
 from app.diagram import diagram
+from app.evenly import evenly
 from app.forms import LARGEST_SEED, check_choice, check_integer
 from app.pictures import data_url, packed, to_image, to_pixels
 from app.runs import TRAINED, Run
@@ -142,7 +143,7 @@ def _attention(weights: Tensor) -> dict[str, Any]:
     """(N, heads, P, P) as uint8, each row by its largest; only some moments where P is large."""
     n, heads, pixels, _ = weights.shape
     most = max(1, ATTENTION_BYTES // (heads * pixels * pixels))
-    kept = sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
+    kept = evenly(n, most)
     rows = weights[kept]
     levels = (255 * rows / rows.amax(-1, keepdim=True)).round().to(torch.uint8)
     return {
@@ -256,7 +257,7 @@ def extent(weight: Tensor, share: float = 0.5) -> int:
 def embedding_tables(this: Subject) -> dict[str, Any]:
     """Tables for heat maps: the encoding of t, its similarities, and those of the labels."""
     net, T = this.checkpoint.net, this.checkpoint.schedule.T
-    t = torch.tensor(sorted({round(x) for x in np.linspace(0, T, 101)}))
+    t = torch.tensor(evenly(T + 1, 101))
     table = timestep_embedding(t, net.config.embedding)
     unit = table / table.norm(dim=1, keepdim=True)
     found = {"t": t.tolist(), "table": table[:, ::2], "similarity": unit @ unit.T}

@@ -21,6 +21,7 @@ from app import models
 from app.batching import shared
 from app.cache import LRU
 from app.catalogue import CUSTOM, Recipe
+from app.evenly import evenly
 from app.forms import LARGEST_SEED, check_choice, check_integer, check_number
 from app.formulas import Formula, formula
 from app.once import Once
@@ -293,7 +294,7 @@ def _record(settings: RunSettings) -> Generator[Step, None, Run]:
     rule = formula(settings.sampler, schedule_of(settings), grid, settings.variance, settings.eta)
     lanes = 4 + 2 * settings.adds_noise + (rule.derived is not None)  # as many as _lanes gives
     most = max(2, MOST_BYTES // (pixels * lanes))
-    kept = sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, most))})
+    kept = evenly(steps, most)
     wanted, tensors, beliefs, numbers = set(kept), {}, [], []
     for step in walk(settings, [settings.seed]):
         beliefs.append(step.prediction.x0[0])

@@ -5,20 +5,22 @@ All timesteps of a picture go through the network as one batch: here nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from app import models
+from app.cache import LRU
+from app.evenly import evenly
 from app.formulas import plain_difference, scaled_difference
 from app.narrate import narrated
 from app.pictures import data_url, to_image, to_pixels
 from app.run_scene import Lane, equation, panel, scene_payload
 from app.runs import Run, RunSettings, denoiser_of, endings, schedule_of
+from app.settings import current
 from model.denoiser import Prediction
 from model.forward import q_sample
 from model.sampler import noise_like, standard_noise
@@ -71,20 +73,31 @@ def raw(settings: RunSettings) -> RunSettings:
     return replace(settings, clip=False, guidance=1.0)
 
 
-def moments(most: int) -> list[int]:
-    """At most `MOST_MOMENTS` of 0 … most − 1, evenly spaced, with the first and the last."""
-    return np.unique(np.linspace(0, most - 1, min(most, MOST_MOMENTS)).round()).astype(int).tolist()
-
-
 @torch.no_grad()
 def ask(settings: RunSettings, x: Tensor, t: Sequence[int]) -> Prediction:
     """What the network says of x (N, C, H, W) at t, all in one pass; on the CPU, as x is."""
     return denoiser_of(settings)(models.there(x), torch.tensor(t)).cpu()
 
 
+# What both kinds of looks depend on → the look and its noise; a look is one large pass.
+LOOKS: LRU[tuple, tuple[Look, Tensor]] = LRU(current().run_cache << 18)
+
+
+def _known(key: tuple, look: Callable[[], tuple[Look, Tensor]]) -> tuple[Look, Tensor]:
+    found = LOOKS.get(key)
+    if found is None:
+        found = look()
+        LOOKS.put(key, found, 4 * found[0].x.nbytes)
+    return found
+
+
 def along(run: Run) -> Look:
     """The network's own words along a run, before they are clipped."""
-    chosen = moments(len(run.kept))
+    return _known((run.settings,), lambda: (_along(run), run.final))[0]
+
+
+def _along(run: Run) -> Look:
+    chosen = evenly(len(run.kept), MOST_MOMENTS)
     t = [run.t[run.kept[i]] for i in chosen]
     x = run.x[chosen]
     settings = replace(run.settings, clip=False)
@@ -93,8 +106,13 @@ def along(run: Run) -> Look:
 
 def microscope(settings: RunSettings, x0: Tensor) -> tuple[Look, Tensor]:
     """A known picture (C, H, W) noised to every t with one ε; returns the look, and that ε."""
+    key = settings, x0.numpy().tobytes()
+    return _known(key, lambda: _microscope(settings, x0))
+
+
+def _microscope(settings: RunSettings, x0: Tensor) -> tuple[Look, Tensor]:
     schedule = schedule_of(settings)
-    t = [schedule.T - i for i in moments(schedule.T)]
+    t = [schedule.T - i for i in evenly(schedule.T, MOST_MOMENTS)]
     eps = standard_noise(x0.shape, [settings.seed])
     x = q_sample(schedule, x0.expand(len(t), *x0.shape), torch.tensor(t), eps)
     return Look(t, x, ask(raw(settings), x, t), x0), eps[0]

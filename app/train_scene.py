@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from app import film
+from app.evenly import evenly
 from app.jobs import Job, Moment
 from app.pictures import to_image, to_pixels
 from app.plots import MARGIN, layout_of
@@ -105,7 +106,7 @@ def loss_figure(job: Job) -> dict[str, Any]:
     records = job.records[:]
     steps = [record.step for record in records]
     losses = [record.loss for record in records]
-    chosen = _thinned(len(records))
+    chosen = evenly(len(records), POINTS)
     data = [
         _curve("each step", steps, losses, chosen, "--muted", 1),
         _curve("smoothed", steps, smoothed(losses), chosen, "--accent", 3),
@@ -126,15 +127,11 @@ def bands_figure(job: Job) -> dict[str, Any]:
         curve = smoothed([value for _, value in values])
         colour = between(band / (BANDS - 1))
         title = f"t {band * T // BANDS + 1}–{(band + 1) * T // BANDS}"
-        data.append(_curve(title, steps, curve, _thinned(len(steps)), colour, 2))
+        data.append(_curve(title, steps, curve, evenly(len(steps), POINTS), colour, 2))
     figure = _figure("loss of each tenth of t, smoothed", data)
     figure["layout"]["margin"] = MARGIN | {"l": 44, "r": 100}
     figure["layout"]["legend"] = {"bgcolor": "rgba(0,0,0,0)", "font": {"size": 11}}
     return figure
-
-
-def _thinned(count: int) -> list[int]:
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, POINTS))})
 
 
 def _curve(

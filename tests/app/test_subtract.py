@@ -147,15 +147,6 @@ def test_the_chart_of_sizes_is_that_of_the_pictures(look):
         np.testing.assert_allclose(trace["y"], [image.std().item() for image in images], rtol=1e-5)
 
 
-@pytest.mark.parametrize("T", [1, 2, 99, 100, 101, 300, 1000])
-def test_of_a_long_schedule_a_hundred_moments_with_both_ends(T):
-    chosen = subtract.moments(T)
-    assert len(chosen) == min(T, 100)
-    assert (chosen[0], chosen[-1]) == (0, T - 1)
-    gaps = set(np.diff(chosen))
-    assert not gaps or max(gaps) - min(gaps) <= 1
-
-
 def test_a_thousand_steps_stay_small_in_the_page():
     settings = settings_of(T=1000, steps=1000)
     look, _ = subtract.microscope(settings, built_in("digit-5").as_input((1, 16, 16)))
