@@ -15,7 +15,7 @@ from app.links import Place
 from app.server import journal
 from app.session import Session
 from app.settings import current
-from app.tabs import forward, reverse, schedules, subtract, train, unet
+from app.tabs import about, forward, reverse, schedules, subtract, train, unet
 
 HOUR = 3600
 
@@ -55,7 +55,10 @@ def lay_out(page: gr.Blocks, session: Session) -> list[Place]:
         with gr.Tab("Train", id="train") as tab:
             at_train = Place(session, tab.select, "train")
             _or_say_why(partial(train.build, session, at_train, page, ways))
-    return [at_forward, at_schedules, at_reverse, at_subtract, at_unet, at_train]
+        with gr.Tab("About", id="about") as tab:
+            at_about = Place(session, tab.select, "about")
+            _or_say_why(about.build)
+    return [at_forward, at_schedules, at_reverse, at_subtract, at_unet, at_train, at_about]
 
 
 def _or_say_why(build_tab: Callable[[], Any]) -> Any:
