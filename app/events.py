@@ -5,6 +5,7 @@ Events of one `concurrency_id` share its places; the others wait in a queue whos
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from app.settings import current
@@ -29,3 +30,9 @@ NETWORK: dict[str, Any] = {
     "concurrency_limit": current().runs,
     "api_visibility": "private",
 }
+
+
+def asked_now() -> int:
+    """A number that was never given before: put into a `gr.State`, it lets a program ask for what
+    else a hand asks for, by the state's `change`."""
+    return time.monotonic_ns()

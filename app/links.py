@@ -6,7 +6,6 @@ or the view that holds them; defaults and what is allowed are the component's ow
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,7 @@ from gradio.components import Component
 from app import gallery, permalink
 from app.catalogue import DEFAULT_POINTS, MOST_POINTS
 from app.components import Header, Opening
-from app.events import QUICK
+from app.events import QUICK, asked_now
 from app.forms import check_choice, check_integer, says_what_is_wrong, sent
 from app.permalink import CannotTravelError, Setting, Values
 from app.pictures import Picture, built_in
@@ -167,7 +166,7 @@ def connect(header: Header, places: Sequence[Place]) -> None:
                 query, left_out = place.query(held[start:end], sent(event, "scenes"))
             start = end
         note = f"Left out: {', '.join(left_out)}." if left_out else ""
-        return {"query": query, "note": note, "number": time.monotonic_ns()}
+        return {"query": query, "note": note, "number": asked_now()}
 
     header.asked(answer, [c for place in places for c in place.components], header, **QUICK)
 

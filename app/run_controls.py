@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from gradio.components import Component
 
 from app import chooser, models
 from app.components.fields import NumberField
-from app.events import QUICK
+from app.events import QUICK, asked_now
 from app.forms import check_choice, check_integer, check_seed, says_what_is_wrong
 from app.links import Place
 from app.pairs import ALONE, DEFAULTS, OWN, PAIRS
@@ -271,14 +270,26 @@ def read(
     return tuple(wanted)
 
 
+def labels_of(name: Any) -> dict:
+    """What a list of labels is told when another model is chosen."""
+    return gr.update(choices=models.labels(name), value=models.first_label(name))
+
+
+def offer_own(session: Session, model: Component, *also: str) -> None:
+    """Let a list of models offer the session's own too, and `also` what is no trained model."""
+    session.own.change(
+        lambda own: gr.update(choices=[*models.choices(own), *also]), session.own, model, **QUICK
+    )
+
+
 @says_what_is_wrong
 def choose_model(name: Any) -> tuple:
     """The labels of another model, and its T for the slider of the start."""
     T = models.load(name).schedule.T
     return (
-        gr.update(choices=models.labels(name), value=models.first_label(name)),
+        labels_of(name),
         gr.update(maximum=T, value=T // 2),
-        time.monotonic_ns(),
+        asked_now(),
     )
 
 
@@ -287,7 +298,7 @@ def choose_pair(name: Any) -> list:
     """The values of both sides for a comparison by name."""
     check_choice(name, "The comparison", COMPARISONS)
     if name not in PAIRS:
-        return [*[gr.skip()] * (2 * len(DEFAULTS)), time.monotonic_ns()]
+        return [*[gr.skip()] * (2 * len(DEFAULTS)), asked_now()]
     pair = PAIRS[name]
     values = [(DEFAULTS | side)[key] for side in (pair.a, pair.b) for key in DEFAULTS]
-    return [*values, time.monotonic_ns()]
+    return [*values, asked_now()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import gradio as gr
 
 from app import fans, models, run_exports, runs
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
-from app.events import EXPORT, NETWORK, QUICK
+from app.events import EXPORT, NETWORK, QUICK, asked_now
 from app.forms import (
     LARGEST_SEED,
     check_choice,
@@ -27,7 +26,7 @@ from app.narrate import Told, narrated, recorded
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import data_url, to_image
 from app.prose import DELIMITERS, prose, text
-from app.run_controls import GUIDANCE, Controls, choose_model, choose_pair, read
+from app.run_controls import GUIDANCE, Controls, choose_model, choose_pair, offer_own, read
 from app.run_plots import factors_figure, spread_figure
 from app.run_scene import PLAIN, SHOWN, runs_payload
 from app.runs import RunSettings
@@ -159,7 +158,7 @@ def choose_sample(event: gr.EventData) -> tuple:
         raise ValueError("Choose one of the samples.")
     seed = check_integer(key.get("seed"), "The seed", 0, LARGEST_SEED)
     label = key.get("label")
-    return seed, gr.skip() if label is None else str(label), time.monotonic_ns()
+    return seed, gr.skip() if label is None else str(label), asked_now()
 
 
 @says_what_is_wrong
@@ -310,9 +309,7 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
     for form, button in saves.items():
         button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
 
-    session.own.change(
-        lambda own: gr.update(choices=models.choices(own)), session.own, controls.model, **QUICK
-    )
+    offer_own(session, controls.model)
     controls.keep(place)
     for name, component in {"lanes": lanes, "samples": count, "of": which}.items():
         place.keep(name, component)

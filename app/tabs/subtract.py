@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from typing import Any
 
@@ -11,13 +10,13 @@ import gradio as gr
 from app import chooser, models, runs, subtract
 from app.components import Chart, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import NumberField
-from app.events import NETWORK, QUICK
+from app.events import NETWORK, QUICK, asked_now
 from app.forms import check_choice, check_seed, new_seed, says_what_is_wrong
 from app.links import Place
 from app.narrate import Told, recorded
 from app.pictures import Picture
 from app.prose import prose
-from app.run_controls import keep_model
+from app.run_controls import GUIDANCE, keep_model, labels_of, offer_own
 from app.run_plots import error_figure, removed_figure
 from app.runs import RunSettings, run_settings
 from app.session import Session, picture_or_default
@@ -26,7 +25,6 @@ from model.schedule import FAMILIES
 
 SCENE, SCOPE = "subtract", "microscope"
 LENGTHS = (10, 50, 100, 300, 1000)
-GUIDANCE = 2.0
 OF_RUN, OF_GALLERY = "where the run above comes to", "a picture"
 
 
@@ -85,8 +83,7 @@ def compare(*settings: Any) -> Generator[tuple, None, None]:
 @says_what_is_wrong
 def choose_model(name: Any) -> tuple[dict, int]:
     """The labels of another model, and a number that tells of it."""
-    labels = gr.update(choices=models.labels(name), value=models.first_label(name))
-    return labels, time.monotonic_ns()
+    return labels_of(name), asked_now()
 
 
 # -- layout and wiring -------------------------------------------------------------------------
@@ -176,9 +173,7 @@ def build(session: Session, place: Place, ways: Ways | None) -> None:
             errors = Chart(scene=SCOPE, elem_id="microscope-chart")
 
     settings = [model, label, guidance, seed, family, T]
-    session.own.change(
-        lambda own: gr.update(choices=models.choices(own)), session.own, model, **QUICK
-    )
+    offer_own(session, model)
     model.input(choose_model, model, [label, asked], **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
     work = {"trigger_mode": "always_last", "show_progress": "minimal", **NETWORK}

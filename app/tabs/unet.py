@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from app import anatomy, chooser, diagram, models, runs
 from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
 from app.components.fields import NumberField
 from app.embedding_plots import embedding_figures
-from app.events import NETWORK, QUICK
+from app.events import NETWORK, QUICK, asked_now
 from app.forms import (
     check_choice,
     check_integer,
@@ -25,7 +24,7 @@ from app.links import Place
 from app.pairs import DEFAULTS
 from app.permalink import CannotTravelError, Setting, Values, choice, number
 from app.prose import prose
-from app.run_controls import GUIDANCE, shipped_only
+from app.run_controls import GUIDANCE, offer_own, shipped_only
 from app.session import Session, picture_or_default
 from app.settings import current
 
@@ -115,7 +114,7 @@ def choose_model(name: Any) -> tuple:
     else:
         T = models.load(name).schedule.T
         place = gr.update(maximum=T, value=round(0.9 * T))
-    return gr.update(choices=labels(name), value=first_label(name)), place, _now()
+    return gr.update(choices=labels(name), value=first_label(name)), place, asked_now()
 
 
 def labels(model: str) -> list[tuple[str, str]]:
@@ -163,10 +162,6 @@ def not_of_reverse(source: str) -> str:
     if source == RUN:
         raise CannotTravelError(RUN)
     return source
-
-
-def _now() -> int:
-    return time.monotonic_ns()
 
 
 # -- layout and wiring -------------------------------------------------------------------------
@@ -279,7 +274,4 @@ def build(session: Session, place: Place) -> None:
     )  # fmt: skip
     for setting in inside_settings():
         place.keep_view(setting, setting.name)
-    session.own.change(
-        lambda own: gr.update(choices=[*models.choices(own), diagram.CLASSIC]), session.own, model,
-        **QUICK,
-    )  # fmt: skip
+    offer_own(session, model, diagram.CLASSIC)
