@@ -36,6 +36,11 @@ class Server:
 
     def __enter__(self) -> Server:
         self._log = tempfile.TemporaryFile("w+")
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it, or start it again where it has ended, on the same port."""
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, *self.arguments],
@@ -44,7 +49,6 @@ class Server:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -64,6 +68,10 @@ class Server:
         """End it as a machine that fails does: without a word."""
         self._process.kill()
         self._process.wait()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:
