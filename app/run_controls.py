@@ -177,8 +177,8 @@ class Controls:
     @property
     def inputs(self) -> list[Component]:
         return [
-            self.model, self.label, self.guidance, self.seed, self.start, self.from_step,
-            self.session.picture, self.session.points, self.compare, *self.sides,
+            self.compare, self.model, self.label, self.guidance, self.seed, self.start,
+            self.from_step, self.session.picture, self.session.points, *self.sides,
         ]  # fmt: skip
 
     def keep(self, place: Place) -> None:
@@ -246,8 +246,8 @@ def keep_model(place: Place, model: Component, label: Component) -> None:
 
 
 def read(
-    model: Any, label: Any, guidance: Any, seed: Any, start: Any, from_step: Any,
-    picture: Picture | None, points: Any, compare: Any, *sides: Any,
+    compare: Any, model: Any, label: Any, guidance: Any, seed: Any, start: Any, from_step: Any,
+    picture: Picture | None, points: Any, *sides: Any,
 ) -> tuple[RunSettings, ...]:  # fmt: skip
     """The runs that are asked for, one or two; ValueError says what is wrong."""
     check_choice(compare, "The comparison", COMPARISONS)

@@ -222,7 +222,7 @@ def _sampler(
     grid: Tensor,
     generators: Sequence[torch.Generator],
 ) -> Iterator[Step]:
-    schedule = schedule_of(settings)
+    schedule, x = schedule_of(settings), models.there(x)
     match settings.sampler:
         case "ddpm":
             return ddpm(
@@ -280,7 +280,7 @@ def ended(steps: Iterator[Step]) -> Generator[Step, None, Tensor]:
     """All steps as they come, and where the last one leads, (B, C, H, W), as the result."""
     for step in steps:
         yield step
-    return step.x_next
+    return step.x_next.cpu()
 
 
 def record(settings: RunSettings) -> Generator[Step, None, Run]:
@@ -298,15 +298,16 @@ def _record(settings: RunSettings) -> Generator[Step, None, Run]:
     wanted, tensors, beliefs, numbers = set(kept), {}, [], []
     for step in walk(settings, [settings.seed]):
         beliefs.append(step.prediction.x0[0])
-        numbers.append((step.x.std().item(), step.prediction.eps.std().item()))
+        numbers.append(torch.stack([step.x.std(), step.prediction.eps.std()]))
         if step.index in wanted:
             for lane, tensor in _lanes(step, rule, settings.adds_noise).items():
                 tensors.setdefault(lane, []).append(tensor[0])
         yield step
-    final = step.x_next[0]
-    std_x, std_eps = torch.tensor(numbers, dtype=torch.float64).T
-    distance = (torch.stack(beliefs) - final).square().mean((1, 2, 3)).sqrt()
-    x = torch.stack(tensors["x"])
+    # Here for the first time the device is waited for, unless somebody looked on.
+    final = step.x_next[0].cpu()
+    std_x, std_eps = torch.stack(numbers).cpu().double().T
+    distance = (torch.stack(beliefs).cpu() - final).square().mean((1, 2, 3)).sqrt()
+    x = torch.stack(tensors["x"]).cpu()
     lanes = {lane: to_pixels(torch.stack(images)) for lane, images in tensors.items()}
     t, t_next = grid[:-1].tolist(), grid[1:].tolist()
     return Run(
@@ -334,8 +335,3 @@ def compute(settings: RunSettings) -> Run:
             next(steps)
         except StopIteration as end:
             return end.value
-
-
-def checkpoint_of(settings: RunSettings) -> Checkpoint:
-    """The network of a run."""
-    return models.load(settings.model)

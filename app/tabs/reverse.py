@@ -57,9 +57,9 @@ def ask(wish: Wish, *inputs: Any) -> None:
 
 
 @says_what_is_wrong
-def show(wish: Wish, shown: tuple, *inputs: Any) -> Generator[tuple, None, None]:
+def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
-    wanted = read(*inputs)
+    wanted = read(compare, *inputs)
     if wanted == shown:
         yield (None, *[gr.skip()] * 5)
         return
@@ -71,7 +71,7 @@ def show(wish: Wish, shown: tuple, *inputs: Any) -> Generator[tuple, None, None]
                 return  # the page asks for the other one as soon as this one has ended
             yield (value, *[gr.skip()] * 5)
         found.append(told.result)
-    lesson = text(PAIRS[inputs[8]].lesson) if inputs[8] in PAIRS else ""
+    lesson = text(PAIRS[compare].lesson) if compare in PAIRS else ""
     yield (
         None,
         runs_payload(found),
@@ -118,7 +118,7 @@ def many(count: Any, which: Any, guidance: Any, shown: tuple) -> Generator[tuple
     settings = shown_runs(shown)[0]
     guidance = check_number(guidance, "The guidance", 0, runs.MOST_GUIDANCE)
     count = check_choice(count, "The number of samples", COUNTS)
-    classes = runs.checkpoint_of(settings).config.classes
+    classes = models.load(settings.model).config.classes
     labels = None
     if check_choice(which, "The kind of samples", (ONE_LABEL, EACH_LABEL)) == EACH_LABEL:
         if not classes:

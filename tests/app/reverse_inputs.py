@@ -6,6 +6,7 @@ from app.run_controls import NOISE
 
 SIDE = DEFAULTS | {"sampler": "ddim", "steps": 4}
 SHARED = {
+    "compare": ALONE,
     "model": "digits",
     "label": "3",
     "guidance": 2.0,
@@ -14,7 +15,6 @@ SHARED = {
     "from_step": 500,
     "picture": None,
     "points": DEFAULT_POINTS,
-    "compare": ALONE,
 }
 
 

@@ -120,7 +120,7 @@ def test_the_page_starts_without_a_model_that_is_damaged_and_says_so(ship, damag
 def test_the_page_starts_without_any_model(folder):
     said = [c["props"].get("value") for c in build().get_config_file()["components"]]
     sentence = "There is no trained model in checkpoints/"
-    assert sum(str(text).startswith(sentence) for text in said) == 4
+    assert sum(str(text).startswith(sentence) for text in said) >= 4  # in each tab that needs one
 
 
 def test_without_any_model_the_tab_lays_nothing_out(folder):

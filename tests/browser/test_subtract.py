@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app import runs, subtract
+from app import models, runs, subtract
 from app.pairs import PAIRS
 from app.pictures import built_in, to_pixels
 from tests.browser.driver import Page, eventually
@@ -126,7 +126,7 @@ def test_one_step_is_compared_with_many(page):
     )
     shown = image(page, "#comparison img", 3).astype(int)
     assert np.abs(shown - rgb(to_pixels(runs.compute(settings).final))).max() <= 2
-    mean = runs.checkpoint_of(settings).expected(9)
+    mean = models.load(settings.model).expected(9)
     assert (image(page, "#comparison img", 21) == rgb(to_pixels(mean))).all()
     expect(page.locator("#compare-progress .body")).to_have_count(0)
 
