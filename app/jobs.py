@@ -19,6 +19,7 @@ from torch import Tensor
 
 from app import models, shelf
 from app.plans import Plan
+from app.server import journal
 from app.settings import current
 from model.checkpoint import Checkpoint
 from model.denoiser import predict
@@ -208,6 +209,7 @@ class Registry:
             job.plan, job.data, job.training = replace(job.plan, load=_forgotten), None, None
             self._running.discard(job.key)
             self._fill()
+        journal.note("training", outcome=state, steps=job.steps)
 
     def _train(self, job: Job) -> str:
         data = job.plan.data()
