@@ -128,21 +128,32 @@ def check(stage: Stage) -> None:
 def started(stage: Stage) -> Iterator[tuple[subprocess.Popen, int]]:
     """CMD without network, and the number of its first process as seen from here."""
     process = subprocess.Popen(stage.argv(stage.cmd, network=False))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    name = Path(stage.cmd[0]).name.encode()
     try:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        name = Path(stage.cmd[0]).name.encode()
         began = time.monotonic()
-        while True:
+        while not (pids := _named(children, name)):
             assert time.monotonic() - began < PATIENCE, "it does not start"
             assert process.poll() is None, f"it ended at once, with {process.returncode}"
-            pids = children.read_text(encoding="utf-8").split()
-            if pids and Path(f"/proc/{pids[0]}/cmdline").read_bytes().split(b"\0")[0] == name:
-                break
             time.sleep(0.05)
-        yield process, int(pids[0])
+        yield process, pids[0]
     finally:
-        process.kill()  # with --kill-child, all of it
-        process.wait()
+        # It changed its user since `unshare` started it, which loosens the tie between the two.
+        if process.poll() is None:
+            for pid in children.read_text(encoding="utf-8").split():
+                os.kill(int(pid), signal.SIGKILL)
+            process.kill()
+            process.wait()
+
+
+def _named(children: Path, name: bytes) -> list[int]:
+    """Those of a process's children that have become the program of that name."""
+    found = []
+    with suppress(FileNotFoundError):  # they come and go
+        for pid in children.read_text(encoding="utf-8").split():
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == name:
+                found.append(int(pid))
+    return found
 
 
 def _programs(stage: Stage, path: str) -> Iterator[str]:
