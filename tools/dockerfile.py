@@ -157,13 +157,13 @@ class Build:
             root = self.stages[origin.removeprefix("--from=")].root
             subprocess.run(["cp", "-a", "--link", f"{root}{source}", str(to)], check=True)
             return
-        if target.endswith("/"):
-            to = to / source
-        for name in context_files(self.context):
-            if source == "." or name == source:
-                place = to / name if source == "." else to
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(self.context / name, place)
+        names = [name for name in context_files(self.context) if source in (".", name)]
+        if not names:
+            raise FileNotFoundError(f"COPY {source}: there is none, or .dockerignore keeps it out")
+        for name in names:
+            place = to / name if source == "." or target.endswith("/") else to
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.context / name, place)
 
     def _run(self, stage: Stage, value: str) -> None:
         command = ["/bin/sh", "-c", value]
