@@ -1,4 +1,4 @@
-"""What stands between the network and the page: a gate, headers, limits, health and a journal.
+"""What stands between the network and the page: gate, headers, limits, files, health, journal.
 
 All of it is plain ASGI around Gradio's own server; nothing here knows what a tab is.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from app.server.compression import Compression
+from app.server.files import Files
 from app.server.gate import Gate
 from app.server.headers import Headers
 from app.server.health import ROUTE
@@ -17,7 +18,8 @@ from app.server.health import ROUTE
 
 def options() -> dict[str, Any]:
     """What the page's web server is made with: `app_kwargs` of Gradio's `launch`."""
+    layers = (Headers, Gate, Files, Compression)
     return {
-        "middleware": [Middleware(Headers), Middleware(Gate), Middleware(Compression)],
+        "middleware": [Middleware(layer) for layer in layers],
         "routes": [ROUTE],
     }
