@@ -35,10 +35,18 @@ def main() -> str | None:
     print("Starting Unnoise ...", flush=True)
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
+    from app import models
     from app.leave import finish
     from app.ui import build, launch_options, warm_up
 
-    demo = build().queue(api_open=False, max_size=settings.queue_size)
+    try:
+        models.device()
+    except ValueError as error:
+        return str(error)
+    demo = build()
+    for sentence in models.problems():  # which the page says, too
+        print(sentence, file=sys.stderr)
+    demo.queue(api_open=False, max_size=settings.queue_size)
     try:
         demo.launch(
             server_name=host,

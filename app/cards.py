@@ -21,12 +21,15 @@ def _entry(name: str) -> str:
     checkpoint, card = models.load(name), _card(name)
     size = checkpoint.config.network.image_size
     parameters = sum(weight.numel() for weight in checkpoint.net.parameters()) / 1e6
+    entry = (
+        f"- **{name}**: {size}×{size} pixels, {parameters:.2f} million parameters, predicts "
+        f"{TARGETS[checkpoint.config.target]}."
+    )
+    if not card:
+        return f"{entry} From the Hugging Face Hub."
     # Where the files lie, and what the card's own commands need, is nothing for this list.
     data, *_ = re.split(r"\. (?=`|They )", _section(card, "Data"))
-    return (
-        f"- **{name}**: {size}×{size} pixels, {parameters:.2f} million parameters, predicts "
-        f"{TARGETS[checkpoint.config.target]}. {data}. Licence: {_licence(card)}."
-    )
+    return f"{entry} {data}. Licence: {_licence(card)}."
 
 
 def versions() -> str:

@@ -1,4 +1,4 @@
-"""How the page's events are queued: three kinds, and everything is one of them.
+"""How the page's events are queued: a few kinds, and everything is one of them.
 
 Events of one `concurrency_id` share its places; the others wait in a queue whose length they see.
 """
@@ -23,6 +23,8 @@ EXPORT: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+# The same of a run, whose network is asked again where the run is no longer known.
+EXPORT_RUN: dict[str, Any] = EXPORT | {"concurrency_id": "run export"}
 # Runs a network: seconds of all cores. A few at once, whose passes are put together, so that a
 # short run need not wait for the end of a long one; the others are told their place.
 NETWORK: dict[str, Any] = {

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from app import shelf
 from app.forms import check_choice, check_integer
 from app.settings import current
+from model import sharing
 from model.checkpoint import BadCheckpoint, Checkpoint, load_checkpoint, shipped
 from model.device import choose_device, to_device
 
@@ -26,6 +28,8 @@ ANY = "any"
 MOST_OWN = 64  # models of all sessions in memory together; the oldest goes first
 _loading = threading.Lock()
 _forked = False  # whether this process began as a copy of another
+_of_hub: dict[str, Path] = {}  # the folders of those of UNNOISE_MODELS, by id
+_missing: dict[str, str] = {}  # why others of them are not there, in a sentence each
 _own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
 
 
@@ -51,9 +55,26 @@ def there(x: Tensor) -> Tensor:
     return to_device(x, device())
 
 
+def fetch() -> None:
+    """Bring what UNNOISE_MODELS names from the Hub; `problems` tells of what could not come."""
+    for repo in current().models:
+        if repo in _of_hub:
+            continue
+        try:
+            _of_hub[repo] = sharing.fetch(repo)
+            _missing.pop(repo, None)
+        except (ValueError, OSError) as error:
+            _missing[repo] = f"The model {repo} cannot be used: {str(error).removesuffix('.')}."
+
+
+def offered() -> list[str]:
+    """The checkpoints that are there for everyone, whether or not they can be used."""
+    return [*shipped(), *_of_hub]
+
+
 def names() -> list[str]:
     """The checkpoints that can be used; ValueError if there is none."""
-    usable = [name for name in shipped() if problem(name) is None]
+    usable = [name for name in offered() if problem(name) is None]
     if not usable:
         raise ValueError(
             " ".join(problems())
@@ -121,12 +142,13 @@ def problem(name: str) -> str | None:
 
 def problems() -> list[str]:
     """Why those that are there but cannot be used cannot, in a sentence each."""
-    return [sentence for name in shipped() if (sentence := problem(name))]
+    broken = [sentence for name in offered() if (sentence := problem(name))]
+    return [*broken, *_missing.values()]
 
 
 def load(name: Any) -> Checkpoint:
     """The checkpoint of that name; ValueError with one sentence if it is missing or broken."""
-    if isinstance(name, str) and name in shipped():
+    if isinstance(name, str) and name in offered():
         return _load_once(name)
     if found := find(name):
         return found[1]
@@ -150,10 +172,10 @@ def _load_once(name: str) -> Checkpoint:
         return _load(name)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _load(name: str) -> Checkpoint:
     try:
-        return load_checkpoint(name).to(device())
+        return load_checkpoint(_of_hub.get(name, name)).to(device())
     except (BadCheckpoint, OSError) as error:
         raise ValueError(f"The model {name} cannot be used: {error}") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import api, links, models, server, theme
+from app import api, links, models, server, theme, zero
 from app.components import RUNTIME, Header
 from app.links import Place
 from app.server import journal
@@ -22,6 +22,7 @@ HOUR = 3600
 
 def build() -> gr.Blocks:
     """The whole page, not yet launched."""
+    models.fetch()
     with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
         session = Session.create()
         header = Header()
@@ -29,6 +30,7 @@ def build() -> gr.Blocks:
             gr.Markdown(sentence, elem_classes="lesson")
         links.connect(header, lay_out(page, session))
         api.build()
+    zero.on_gpu(page)
     journal.keep(page)
     return page
 
@@ -72,6 +74,8 @@ def _or_say_why(build_tab: Callable[[], Any]) -> Any:
 
 def warm_up() -> None:
     """Compute what the Reverse tab shows first, so that nobody waits for it."""
+    if current().zero_gpu:  # without an event, no GPU is lent
+        return
     with suppress(ValueError):  # the page says what is missing
         reverse.warm_up()
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from app import fans, models, run_exports, runs
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
-from app.events import EXPORT, NETWORK, QUICK, asked_now
+from app.events import EXPORT_RUN, NETWORK, QUICK, asked_now
 from app.forms import (
     LARGEST_SEED,
     check_choice,
@@ -307,7 +307,9 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
     picked = [controls.seed, controls.label, controls.asked]
     samples.picked(choose_sample, outputs=picked, js=TOP_JS, **QUICK)
     for form, button in saves.items():
-        button.click(lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT)
+        button.click(
+            lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT_RUN
+        )
 
     offer_own(session, controls.model)
     controls.keep(place)

@@ -119,6 +119,7 @@ GIVEN = {  # of each handler that asks a network: what the page sends
     "reverse.show": lambda: (reverse.Wish(), (), *inputs({"steps": 3, "sampler": "ddpm"})),
     "reverse.branch": lambda: (500, SHOWN),
     "reverse.branch_along": lambda: (SHOWN,),
+    "reverse.build": lambda: (SHOWN,),  # the buttons that save a run
     "reverse.many": lambda: (8, reverse.ONE_LABEL, 2.0, SHOWN),
     "subtract.show": lambda: (next(iter(subtract.WAYS)), None, *SETTINGS),
     "subtract.examine": lambda: (
