@@ -287,10 +287,9 @@ class Visitor:
             "trigger_id": target,
             "session_hash": self.session,
         }
-        async with self.http.post(f"{self.address}{API}/queue/join?", json=body) as answer:
-            said = await answer.read()
-        if answer.status != 200:
-            event.error = f"{answer.status}: {said[:200].decode(errors='replace')}"
+        status, said = await self._post("/queue/join?", body)
+        if status != 200:
+            event.error = f"{status}: {said[:200].decode(errors='replace')}"
             return
         event.id = orjson.loads(said)["event_id"]
         self._waiting.add(event.id)
@@ -317,6 +316,23 @@ class Visitor:
                 case "unexpected_error" | "server_stopped":
                     event.error = message.get("message") or message["msg"]
                     return
+
+    async def _post(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        """The status and the text of an answer.
+
+        Asks once more, as browsers do, where a kept connection turns out to be closed.
+        """
+
+        async def once() -> tuple[int, bytes]:
+            async with self.http.post(f"{self.address}{API}{path}", json=body) as answer:
+                return answer.status, await answer.read()
+
+        try:
+            return await once()
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            return await once()
 
     def _changed_states(self, output: dict[str, Any] | None) -> None:
         for state in (output or {}).get("changed_state_ids") or ():
