@@ -22,7 +22,8 @@ RUN case "$TORCH" in \
 
 FROM python:3.12-slim
 # Not root; Hugging Face Spaces expect this very number. The code is root's: a user can only run it.
-RUN useradd --create-home --uid 1000 user
+# A volume on .cache keeps what people trained, and what was downloaded.
+RUN useradd --create-home --uid 1000 user && install -d -o user -g user /home/user/.cache
 COPY --from=packages /venv /venv
 WORKDIR /home/user/app
 COPY . .

@@ -98,6 +98,8 @@ def check(stage: Stage) -> None:
     found = {name for path in stage.env["PATH"].split(":") for name in _programs(stage, path)}
     assert not found & COMPILERS, f"there are compilers in it: {found & COMPILERS}"
     assert stage.user == "1000", f"it runs as user {stage.user}"
+    cache = stage.root / stage.env["HOME"].lstrip("/") / ".cache"
+    assert cache.stat().st_uid == 1000, "its user cannot keep anything"
     assert not _healthy(stage.argv(stage.healthcheck, network=False)), "healthy, but not started"
     began = time.monotonic()
     with started(stage) as (process, pid):
