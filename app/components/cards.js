@@ -1,4 +1,4 @@
-const { paintBlend, blended, cssColour, onThemeChange } = window.unnoise;
+const { paintBlend, blended, cssColour, onThemeChange, whenItRests } = window.unnoise;
 const root = element.querySelector('.cards');
 const here = scene(root.dataset.scene);
 const LEVEL = 1 / 32;   // 256 levels over [−4, 4]: an 8-bit picture of x_t that clips nothing
@@ -7,7 +7,7 @@ const WIDEST = 20;      // beyond ± this, values are counted at the end
 const TOP = 0.85;       // N(0, 1) peaks at 0.40; a photograph's own peaks may be cut off
 const WRONG = 'β scaling left out: not a diffusion model’s process';
 const WRITE_MS = 40;    // nobody reads numbers faster; to lay them out costs more than all pictures
-let cards = [], barColour = '', normal = null, writing = 0, writtenAt = 0, describing = 0;
+let cards = [], barColour = '', normal = null, writing = 0, writtenAt = 0;
 
 function entropy(counts, total) {
   let bits = 0;
@@ -128,8 +128,7 @@ function draw({ data, unscaled }, fresh) {
   clearTimeout(writing); // within this frame, or once when the drag rests: a frame of their own costs
   if (fresh || performance.now() - writtenAt > WRITE_MS) write();
   else writing = setTimeout(write, WRITE_MS);
-  clearTimeout(describing);
-  describing = setTimeout(describe, 300);
+  describe();
 }
 
 function write() {
@@ -148,13 +147,12 @@ function write() {
   }
 }
 
-// For those who cannot see it: said when the pictures rest, not sixty times a second.
-function describe() {
+const describe = whenItRests(() => {
   for (const { schedule, picture } of cards) {
     const t = here.timeOf(schedule);
     picture.setAttribute('aria-label', `${schedule.title}: the picture at t = ${t}`);
   }
-}
+});
 
 function colour() {
   barColour = cssColour('--muted');

@@ -286,6 +286,25 @@ window.unnoise ??= (() => {
   const onThemeChange = callback => new MutationObserver(callback)
     .observe(document.body, { attributes: true, attributeFilter: ['class'] });
 
+  // A table or code that is wider than a phone is scrolled; by keyboard too, if it can be reached.
+  const reachable = () => {
+    for (const node of document.querySelectorAll('.prose table, .cm-scroller')) {
+      const more = node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1;
+      if (more) node.tabIndex = 0;
+      else node.removeAttribute('tabindex');
+    }
+  };
+  let looking = 0;
+  const lookLater = () => { looking ||= setTimeout(() => { looking = 0; reachable(); }, 200); };
+  new MutationObserver(lookLater).observe(document.documentElement, { childList: true, subtree: true });
+  window.addEventListener('resize', lookLater);
+
+  // What a picture shows is told to those who cannot see it when it rests, not at every frame.
+  const whenItRests = callback => {
+    let waiting = 0;
+    return () => { clearTimeout(waiting); waiting = setTimeout(callback, 300); };
+  };
+
   // Gradio's sliders tell of a hand that lets go of the mouse, but not of one at the keyboard.
   const SETTLE_MS = 400; // keys come in bursts
   let settling = 0;
@@ -331,5 +350,6 @@ window.unnoise ??= (() => {
 
   return {
     linked, place, scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
+    whenItRests,
   };
 })();

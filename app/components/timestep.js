@@ -116,4 +116,5 @@ here.on(bar, ({ data, t, T }, fresh) => {
   if (fresh) { range.max = T; settle(); } // other data, or another T: whoever listens starts anew
   range.value = t;
   shown.data = data.caption?.(t) ?? `${t} / ${T}`;
+  range.setAttribute('aria-valuetext', shown.data.replace('/', 'of'));
 });

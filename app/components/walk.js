@@ -1,4 +1,4 @@
-const { paintFrame, framed, sampleLine } = window.unnoise;
+const { paintFrame, framed, sampleLine, whenItRests } = window.unnoise;
 const root = element.querySelector('.walk');
 const here = scene(root.dataset.scene);
 const WRITE_MS = 40; // nobody reads numbers faster
@@ -11,6 +11,7 @@ class Painter {
     this.frames = run.lanes[lane];
     this.image = new ImageData(run.width, run.height);
     this.contexts = [];
+    this.canvases = [];
     this.shown = -1;
   }
 
@@ -19,6 +20,7 @@ class Painter {
     canvas.style.aspectRatio = this.run.width / this.run.height;
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', label);
+    this.canvases.push([canvas, label]);
     this.contexts.push(canvas.getContext('2d'));
     return canvas;
   }
@@ -100,6 +102,7 @@ function draw({ data, t }, fresh) {
   for (const { run, painters } of panels) {
     for (const painter of painters) painter.paint(run.at[t]);
   }
+  describe();
   clearTimeout(writing);
   if (fresh || performance.now() - writtenAt > WRITE_MS) write();
   else writing = setTimeout(write, WRITE_MS);
@@ -112,5 +115,13 @@ function write() {
     for (const number of numbers) number.write(step);
   }
 }
+
+const describe = whenItRests(() => {
+  for (const { run, painters } of panels) {
+    const t = run.t[run.kept[run.at[here.t]]];
+    const where = here.data.rising ? `after ${t} steps` : `at t = ${t}`;
+    for (const [canvas, label] of painters.flatMap(painter => painter.canvases)) canvas.setAttribute('aria-label', `${label}, ${where}`);
+  }
+});
 
 here.on(root, draw);

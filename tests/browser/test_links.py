@@ -82,7 +82,7 @@ def in_forward(page):
 
 
 def in_schedules(page):
-    group(page, "Curves").get_by_label("SNR (dB)", exact=True).check()
+    group(page, "Curves").get_by_label("log-SNR", exact=True).check()
     group(page, "Time axis").get_by_label("t", exact=True).check()
     number(page, "T", 300)
     number(page, "β_end", 0.04)
@@ -189,7 +189,7 @@ def test_a_copied_link_opens_the_same_tab_with_the_same_settings(open_page, tab)
         return [(here, there) for here, there in pairs if here != there]
 
     assert eventually(lambda: not differ(CONTROLS), 15), differ(CONTROLS)
-    assert mine.evaluate(PICTURES)
+    assert mine.evaluate(PICTURES) or tab == "Train"  # which shows none before it trains
     assert eventually(lambda: not differ(PICTURES), 15), len(differ(PICTURES))
     assert theirs.get_by_role("tab", name=tab, exact=True).get_attribute("aria-selected") == "true"
 

@@ -1,0 +1,73 @@
+"""The first look: something alive, little to load, and nothing that moves against one's wish."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.driver import eventually
+
+
+def test_t_moves_by_itself_until_somebody_touches_the_page(open_page):
+    page = open_page(reduced_motion="no-preference")
+    assert eventually(lambda: page.t() != 300, 10)
+    expect(page.locator("#forward-time .hint")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    stands = page.t()
+    page.wait_for_timeout(500)
+    assert page.t() == stands
+    expect(page.locator("#forward-time .hint")).to_be_hidden()
+    page.get_by_role("button", name="Play", exact=True).click()
+    assert eventually(lambda: page.t() != stands, 10)
+
+
+@pytest.mark.parametrize("touch", ["key", "slider", "elsewhere"])
+def test_any_touch_ends_it(open_page, touch):
+    page = open_page(reduced_motion="no-preference")
+    assert eventually(lambda: page.t() != 300, 10)
+    if touch == "key":
+        page.keyboard.press("Shift")
+    elif touch == "slider":
+        page.seek(500)
+    else:
+        page.mouse.click(5, 400)
+    stands = page.t()
+    page.wait_for_timeout(500)
+    assert page.t() == stands
+    assert touch != "slider" or stands == 500
+
+
+def test_it_stays_for_those_who_want_less_motion_and_where_an_address_says_so(open_page):
+    calm = open_page()
+    named = open_page(reduced_motion="no-preference", query="t=640")
+    named.wait_for_selector("#forward-cards canvas")
+    named.wait_for_timeout(2500)
+    assert calm.t() == 300
+    assert named.t() == 640
+
+
+def test_less_than_a_megabyte_travels_before_the_first_touch(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    ours, sizes = set(), {}
+
+    def received(event):
+        sizes[event["requestId"]] = sizes.get(event["requestId"], 0) + event["encodedDataLength"]
+
+    def finished(event):  # headers too
+        sizes[event["requestId"]] = event["encodedDataLength"]
+
+    def asked(event):
+        if event["request"]["url"].startswith("http"):
+            ours.add(event["requestId"])
+
+    network.on("Network.requestWillBeSent", asked)
+    network.on("Network.dataReceived", received)
+    network.on("Network.loadingFinished", finished)
+    network.send("Network.enable")
+    page.goto(address)
+    page.wait_for_selector("#single-steps img")
+    page.wait_for_timeout(2000)
+    total = sum(size for request, size in sizes.items() if request in ours)
+    context.close()
+    assert 100_000 < total <= 1_000_000
