@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from app import archives, models
+from app import archives, elsewhere, models
 from app.forms import LARGEST_SEED, check_choice, check_integer, check_number
 from app.pictures import Picture
 from app.settings import Settings, current
@@ -20,8 +20,6 @@ from model.data import MAX_PICTURES, load_data, load_pictures
 from model.denoiser import TARGETS
 from model.hugging_face import is_repository
 from model.image_data import ImageData
-from model.options import DEFAULTS as COMMAND_DEFAULTS
-from model.options import command_line
 from model.schedule import FAMILIES
 from model.training import TrainConfig, Training, new_network
 from model.unet import UNet, UNetConfig
@@ -182,12 +180,13 @@ def make_plan(
     load, name, title = _data(
         source, picture, files, archive, dataset, size, image_channels, limits
     )
+    jitter = 1.0 if source == FEW else 0.0  # `load_pictures` says why
     if started is None:
-        command = command_line(_settings(name, unet, schedule, config))
-        python = python_code(name, unet, schedule, config)
+        command = elsewhere.command(name, unet, schedule, config, jitter)
+        python = elsewhere.python_code(name, unet, schedule, config, jitter)
     else:
         command = "# The command line trains from scratch; the Python below begins like this one."
-        python = fine_tuning_code(name, base, started, config)
+        python = elsewhere.fine_tuning_code(name, base, started, config, jitter)
     return Plan(
         title=title if started is None else f"{title}, from {base}",
         load=load,
@@ -247,82 +246,3 @@ def _data(
         raise ValueError("Give the dataset's id as owner/name, for example ylecun/mnist.")
     name = dataset.strip()
     return lambda: load_data(name, size=size, channels=channels), name, name
-
-
-def _settings(
-    name: str, unet: UNetConfig, schedule: Mapping[str, Any], config: TrainConfig
-) -> dict[str, Any]:
-    """The same training as the command line has it."""
-    settings = dict(COMMAND_DEFAULTS) | {"data": name, "out": "runs/mine"}
-    settings |= {
-        "size": unet.image_size,
-        "image_channels": unet.image_channels,
-        "channels": unet.channels,
-        "bottleneck": unet.bottleneck,
-        "attention": unet.attention,
-        "pre_norm": unet.pre_norm,
-        "zero_init": unet.zero_init,
-        "schedule": schedule["family"],
-    }
-    settings |= {key: value for key, value in schedule.items() if key != "family"}
-    for field in ("steps", "minutes", "target", "batch", "learning_rate", "warmup", "ema"):
-        settings[field] = getattr(config, field)
-    return settings | {"label_dropout": config.label_dropout, "seed": config.seed}
-
-
-def python_code(
-    name: str, unet: UNetConfig, schedule: Mapping[str, Any], config: TrainConfig
-) -> str:
-    """The same training as a few lines of Python."""
-    recipe = ", ".join(f"{key}={value!r}" for key, value in schedule.items() if key != "family")
-    maker = schedule["family"].replace(" ", "_")
-    return f"""\
-from model import NoiseSchedule, UNetConfig
-from model.data import load_data
-from model.train import train
-from model.training import TrainConfig, Training, new_network
-
-data = load_data({name!r}, size={unet.image_size}, channels={unet.image_channels})
-network = UNetConfig(image_channels={unet.image_channels}, image_size={unet.image_size}, \
-channels={unet.channels}, bottleneck={unet.bottleneck}, attention={unet.attention}, \
-pre_norm={unet.pre_norm}, zero_init={unet.zero_init}, classes=len(data.classes))
-config = {_config_code(config)}
-schedule = NoiseSchedule.{maker}({recipe})
-training = Training.start(new_network(network, config.seed), schedule, config)
-for progress in train(training, data):
-    print(progress.step, progress.loss)
-"""
-
-
-def fine_tuning_code(name: str, base: str, started: Checkpoint, config: TrainConfig) -> str:
-    """The same for a training that begins with the weights of a checkpoint."""
-    network = started.config.network
-    unlabelled = ""
-    if network.classes:
-        unlabelled = """
-# Pictures of one's own have none of its labels: it learns them as "no label".
-none = torch.full((len(data),), len(base.config.classes))
-data = replace(data, labels=none, classes=base.config.classes)"""
-    imports = "from dataclasses import replace\n\nimport torch\n\n" if unlabelled else ""
-    return f"""\
-{imports}from model import load_checkpoint
-from model.data import load_data
-from model.train import train
-from model.training import TrainConfig, Training
-
-base = load_checkpoint({base!r})
-data = load_data({name!r}, size={network.image_size}, channels={network.image_channels}){unlabelled}
-config = {_config_code(config)}
-training = Training.start(base.net.requires_grad_(True), base.schedule, config)
-for progress in train(training, data):
-    print(progress.step, progress.loss)
-"""
-
-
-def _config_code(config: TrainConfig) -> str:
-    budget = f"steps={config.steps}" if config.steps else f"minutes={config.minutes!r}"
-    return (
-        f"TrainConfig({budget}, target={config.target!r}, batch={config.batch}, "
-        f"learning_rate={config.learning_rate!r}, warmup={config.warmup}, ema={config.ema!r}, "
-        f"label_dropout={config.label_dropout!r}, seed={config.seed})"
-    )

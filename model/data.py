@@ -47,6 +47,7 @@ def load_data(
     size: int | None = None,
     channels: int | None = None,
     flip: bool = False,
+    jitter: float = 0.0,
     label: str | None = None,
     caption: str | None = None,
 ) -> ImageData:
@@ -59,6 +60,7 @@ def load_data(
     * `size`: the middle square of each picture, scaled to size × size, 4 … 512. None keeps
       pictures as they are stored, if all have one size; digits, stored as 8 × 8, become 16 × 16.
     * `channels`: 1 or 3; None is 1 if all pictures are grey, else 3. Transparency becomes white.
+    * `flip` and `jitter`, 0 … 1, change the pictures of a batch a little (see `ImageData`).
     * `label`: the column of classes; None looks for one by its usual names, "" goes without. Its
       classes are those of a ClassLabel, else the values that occur in this split, sorted.
     * `caption`: a column of strings to go with the pictures; by default none.
@@ -70,13 +72,14 @@ def load_data(
     size, channels = check_shape(size, channels)
     if not isinstance(split, str) or not split:
         raise ValueError(f'split must be a name such as "train" or "train[:1000]", got {split!r}')
+    changes = {"flip": flip, "jitter": _checked_jitter(jitter)}
     if name == "digits":
         data = _digits(split, 16 if size is None else size, channels, label, caption)
-        return replace(data, flip=flip)
+        return replace(data, **changes)
     options = {"split": split, "size": size, "channels": channels}
     options |= {"label": label, "caption": caption}
     if not os.path.exists(os.path.expanduser(name)):  # False, too, for what can be no path
-        return replace(_from_hub(name, options), flip=flip)
+        return replace(_from_hub(name, options), **changes)
 
     path = Path(name).expanduser().resolve()
     files = _files_of(path, split)
@@ -91,7 +94,7 @@ def load_data(
         with tempfile.TemporaryDirectory(prefix="unnoise-", ignore_cleanup_errors=True) as scratch:
             data = decoded(open_files(files, split, scratch, title), title, options)
         write_cache(key, data)
-    return replace(data, name=title, flip=flip)
+    return replace(data, name=title, **changes)
 
 
 def load_pictures(
@@ -111,15 +114,20 @@ def load_pictures(
     be read, and FileNotFoundError if a path leads nowhere; the sentence counts pictures from 1.
     """
     size, channels = check_shape(size, channels)
-    if not (math.isfinite(jitter) and 0 <= jitter <= 1):
-        raise ValueError(f"jitter must lie in [0, 1], got {jitter}")
+    jitter = _checked_jitter(jitter)
     if isinstance(pictures, str | os.PathLike | Image.Image):
         pictures = [pictures]
     if not 1 <= len(pictures) <= MAX_PICTURES:
         raise ValueError(f"choose 1 to {MAX_PICTURES} pictures, got {len(pictures)}")
     sources = ((f"picture {i}", picture) for i, picture in enumerate(pictures, 1))
     pixels = stacked(sources, len(pictures), size, channels)
-    return ImageData("pictures", pixels, flip=flip, jitter=float(jitter))
+    return ImageData("pictures", pixels, flip=flip, jitter=jitter)
+
+
+def _checked_jitter(jitter: float) -> float:
+    if not (math.isfinite(jitter) and 0 <= jitter <= 1):
+        raise ValueError(f"jitter must lie in [0, 1], got {jitter}")
+    return float(jitter)
 
 
 def _digits(

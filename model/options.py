@@ -11,7 +11,7 @@ from typing import Any
 
 from model.checkpoint import CONFIG
 from model.denoiser import TARGETS
-from model.resume import STATE, read_settings
+from model.resume import STATE, BadState, read_settings
 from model.schedule import FAMILIES
 from model.training import TrainConfig
 from model.unet import UNetConfig
@@ -41,6 +41,7 @@ def settings_of(arguments: Sequence[str] | None) -> dict[str, Any]:
         settings = DEFAULTS | {"resume": False} | given
     else:
         saved = read_settings(folder)
+        _check_saved(saved)
         if fixed := sorted(k for k in given.keys() - CHANGEABLE if given[k] != saved.get(k)):
             option = fixed[0].replace("_", "-")
             raise ValueError(f"a training that goes on keeps its settings: leave out --{option}")
@@ -69,7 +70,7 @@ def command_line(settings: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-DATA = ("split", "size", "flip", "label")
+DATA = ("split", "size", "flip", "jitter", "label")
 NETWORK = ("channels", "bottleneck", "attention", "heads", "groups", "pre_norm", "zero_init")
 SCHEDULE = ("beta_start", "beta_end", "rescale")
 TRAINING = tuple(field.name for field in fields(TrainConfig))
@@ -78,12 +79,38 @@ DEFAULTS: dict[str, Any] = {
     **dict.fromkeys((*DATA, "image_channels", *SCHEDULE)),
     "split": "train",
     "flip": False,
+    "jitter": 0.0,
     "schedule": "linear",
     "T": 1000,
     "save_minutes": 2.0,
     **{field.name: field.default for field in fields(UNetConfig) if field.name in NETWORK},
     **{field.name: field.default for field in fields(TrainConfig)},
 }
+
+
+# What those settings are that have no default of their own.
+_KINDS = dict.fromkeys(("data", "out", "label"), str)
+_KINDS |= dict.fromkeys(("size", "image_channels", "steps", "sample_every"), int)
+_KINDS |= dict.fromkeys(("beta_start", "beta_end", "minutes"), float)
+_KINDS |= dict.fromkeys(("rescale", "bf16", "resume"), bool)
+
+
+def _check_saved(saved: dict[str, Any]) -> None:
+    """Raise `BadState` for the first setting of a state that no command line could have given."""
+    for name, value in saved.items():
+        default = DEFAULTS.get(name)
+        kind = _KINDS.get(name) if default is None else type(default)
+        if not (_is_of(kind, value) or (value is None and name in DEFAULTS and default is None)):
+            raise BadState(
+                f"{STATE} is damaged, so no training can go on: its setting {name!r:.40} cannot be "
+                f"{value!r:.80}"
+            )
+
+
+def _is_of(kind: type | None, value: Any) -> bool:
+    if kind is tuple:
+        return isinstance(value, list | tuple) and all(type(one) is int for one in value)
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     option(group, "size", "side in pixels; without it, as stored")
     option(group, "image_channels", "1 grey, 3 colour; without it, as stored", choices=(1, 3))
     option(group, "flip", "mirror half of the pictures at random", **flag)
+    option(
+        group, "jitter", "move, turn and brighten them at random: 1 as much as few pictures need"
+    )
     option(group, "label", "column of the labels; an empty name: none", **text)
 
     group = parser.add_argument_group("network")
@@ -152,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         "bfloat16 autocast; default: where it is fast",
         action=argparse.BooleanOptionalAction,
     )
-    option(group, "report_every", "steps between reports")
+    option(group, "report_every", "steps between reports, for each of which a GPU is waited for")
     option(group, "sample_every", "steps between samples, written to samples.png")
     option(group, "samples", "how many")
     option(group, "sample_steps", "steps to draw them with")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app import plans
+from app import elsewhere, models, plans
 from app.pictures import built_in
 from app.settings import Settings
 from model.checkpoint import build_schedule, load_checkpoint
@@ -300,12 +300,13 @@ def network_of(settings):
         {"family": "cosine", "T": 50, "target": "eps", "seed": 7, "label_dropout": 0.0},
         {"learning_rate": 0.00123456789, "ema": 0.98765, "beta_end": 0.123456789, "batch": 64},
         {"source": plans.ONE, **plans.SUGGESTED[plans.ONE]},
+        {"source": plans.FEW, **plans.SUGGESTED[plans.FEW]},
     ],
     ids=str,
 )
-def test_the_command_line_trains_the_same(changes, tmp_path, monkeypatch):
+def test_the_command_line_trains_the_same(changes, files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where there is no folder of that name yet
-    plan = plan_of(**changes)
+    plan = plan_of(**changes, files=files[:3])
     words = shlex.split(plan.command)
     assert words[:3] == ["python", "-m", "model.train"]
     settings = settings_of(words[3:])
@@ -316,6 +317,7 @@ def test_the_command_line_trains_the_same(changes, tmp_path, monkeypatch):
                  "clip", "ema", "label_dropout", "seed", "bf16"):  # fmt: skip
         assert settings[name] == getattr(plan.config, name), name
     assert settings["data"] == ("PICTURES/" if "source" in changes else "digits")
+    assert settings["jitter"] == plan.data().jitter
 
 
 def run_python(plan):
@@ -338,8 +340,8 @@ def test_the_python_runs_and_trains_the_same(changes, capsys):
     assert step == "1"
     assert float(loss) == pytest.approx(progress.loss, rel=1e-3)  # the same weights and pictures
     assert found["schedule"].betas.equal(training.schedule.betas)
-    wanted = TrainConfig(**vars(plan.config) | {"samples": 16, "sample_steps": 25})
-    assert found["config"] == wanted
+    as_usual = {"samples": 16, "sample_steps": 25, "report_every": 1}
+    assert found["config"] == TrainConfig(**vars(plan.config) | as_usual)
 
 
 def test_the_python_of_fine_tuning_begins_with_the_same_weights(
@@ -357,6 +359,15 @@ def test_the_python_of_fine_tuning_begins_with_the_same_weights(
     assert found["training"].schedule.betas.equal(load_checkpoint("digits").schedule.betas)
     assert "from scratch" in plan.command
     assert "python -m" not in plan.command
+
+
+def test_a_model_of_the_hub_is_pulled_by_the_python():
+    base, config = models.load("digits"), TrainConfig(steps=1)
+    code = elsewhere.fine_tuning_code("PICTURES/", "some/fish", base, config, 1.0)
+    compile(code, "the page", "exec")
+    assert "from model.sharing import pull\n" in code
+    assert "base = pull('some/fish')\n" in code
+    assert "load_data('PICTURES/', size=16, channels=1, jitter=1.0)" in code
 
 
 def test_digits_on_the_command_line_are_the_digits_here():

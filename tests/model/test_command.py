@@ -1,6 +1,7 @@
 """``python -m model.train``: as a process of its own, interrupted, resumed, and as two."""
 
 import errno
+import json
 import os
 import shlex
 import signal
@@ -297,6 +298,51 @@ def test_a_larger_budget_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", "many"),
+        ("steps", 2.5),
+        ("steps", True),
+        ("minutes", [1]),
+        ("channels", "8 16"),
+        ("channels", [8, "16"]),
+        ("batch", None),
+        ("learning_rate", {}),
+        ("flip", 1),
+        ("bf16", "yes"),
+        ("schedule", 3),
+        ("size", 8.0),
+        ("data", None),
+        ("colour", "red"),
+    ],
+)
+def test_a_state_with_settings_of_the_wrong_kind_is_one_sentence(tmp_path, capsys, name, value):
+    run(tmp_path, "--steps", 1)
+    capsys.readouterr()  # the bar
+    tensors = safetensors.torch.load_file(tmp_path / STATE)
+    with safetensors.safe_open(tmp_path / STATE, framework="pt") as file:
+        counters = json.loads(file.metadata()["training"])
+    counters["settings"][name] = value
+    safetensors.torch.save_file(tensors, tmp_path / STATE, {"training": json.dumps(counters)})
+    sentence = refused(capsys, "--out", tmp_path, "--resume", "--minutes", "0.001")
+    assert f"its setting {name!r} cannot be {value!r}" in sentence
+
+
+def test_pictures_are_jittered_on_demand(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        command, "train", lambda training, data, _: seen.append(data.jitter) or iter(())
+    )
+    run_out = [*TINY, "--out", str(tmp_path / "a"), "--steps", "1", "--jitter", "0.5"]
+    assert main(run_out) == 0
+    assert seen == [0.5]
+    capsys.readouterr()
+    assert "jitter must lie in [0, 1], got 2.0" in refused(
+        capsys, *TINY, "--out", tmp_path / "b", "--steps", "1", "--jitter", "2"
+    )
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["--steps", 1],
@@ -314,6 +360,7 @@ def test_a_larger_budget_goes_on(tmp_path):
             9,
         ],
         ["--steps", 1, "--label", "", "--pre-norm", "--zero-init", "--groups", 2, "--attention"],
+        ["--steps", 1, "--jitter", 0.25],
         ["--minutes", 0.001, "--split", "test", "--image-channels", 3, "--ema", 0.5],
     ],
     ids=lambda words: " ".join(map(str, words[2:]))[:40],

@@ -164,10 +164,10 @@ def test_a_parquet_file_pixel_by_pixel(tmp_path):
     assert data.classes == ("cat", "dog", "owl")
     assert data.captions == tuple(words)
     assert len(data) == 5
-    part = load_data(file, split="train[1:3]", caption="text", flip=True)
+    part = load_data(file, split="train[1:3]", caption="text", flip=True, jitter=0.5)
     assert torch.equal(part.pixels, data.pixels[1:3])
     assert part.captions == tuple(words[1:3])
-    assert part.flip
+    assert (part.flip, part.jitter) == (True, 0.5)
 
 
 @pytest.mark.parametrize(
