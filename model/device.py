@@ -34,11 +34,13 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 by instructions of its own.
 
-    A processor without them takes ten times as long as with float32, not half.
+    A processor without them takes ten times as long as with float32, not half; an older PyTorch,
+    such as 2.8, cannot tell, and is taken for one without.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    abilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    tell = getattr(torch.cpu, "get_capabilities", dict)
+    abilities = tell() if device.type == "cpu" else {}
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16"))
 
 

@@ -411,6 +411,12 @@ def test_whether_bfloat16_is_fast_is_yes_or_no():
     assert has_bf16(torch.device("meta")) is False
 
 
+def test_a_pytorch_that_cannot_tell_trains_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert has_bf16(torch.device("cpu")) is False
+    assert len(run(started(steps=1, bf16=None))) == 1
+
+
 def test_bfloat16_trains_too():
     records = run(started(network(classes=0), steps=60, bf16=True, report_every=20), pictures())
     assert records[-1].loss < records[0].loss
