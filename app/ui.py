@@ -12,7 +12,7 @@ import gradio as gr
 from app import api, links, models, server, theme, zero
 from app.components import RUNTIME, Header
 from app.links import Place
-from app.server import journal
+from app.server import journal, sessions
 from app.session import Session
 from app.settings import current
 from app.tabs import about, forward, reverse, schedules, subtract, train, unet
@@ -31,7 +31,9 @@ def build() -> gr.Blocks:
         links.connect(header, lay_out(page, session))
         api.build()
     zero.on_gpu(page)
+    translation.translate(page)
     journal.keep(page)
+    sessions.keep_little(page)
     return page
 
 
@@ -85,10 +87,11 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme.theme(),
         "css": theme.css(),
-        "head": f"<script>{RUNTIME}</script>",
+        "head": f"<script>{translation.script()}{RUNTIME}</script>",
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
+        "state_session_capacity": sessions.MOST,
         "max_file_size": current().max_upload,
         "app_kwargs": server.options(),
         "footer_links": ["api"],
