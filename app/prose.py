@@ -1,4 +1,4 @@
-"""The explanations: Markdown files in app/texts, one a panel, with LaTeX formulas."""
+"""The explanations: Markdown files in app/texts/LANGUAGE, one a panel, with LaTeX formulas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.settings import current
 from app.theme import SYMBOLS
 
 TEXTS = Path(__file__).parent / "texts"
+ENGLISH = "en"
 DELIMITERS = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
@@ -19,8 +21,12 @@ DELIMITERS = [
 
 @cache
 def text(name: str) -> str:
-    """The text `name`.md; \\signal{…} and the other names of `SYMBOLS` become their colours."""
-    source = (TEXTS / f"{name}.md").read_text(encoding="utf-8")
+    """The text `name`.md, in English where the language of this server has none.
+
+    \\signal{…} and the other names of `SYMBOLS` become their colours.
+    """
+    paths = [TEXTS / language / f"{name}.md" for language in (current().language, ENGLISH)]
+    source = next(path for path in paths if path.is_file()).read_text(encoding="utf-8")
     names = "|".join(SYMBOLS)
     return re.sub(
         rf"\\({names})\{{",

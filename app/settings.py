@@ -14,6 +14,8 @@ from functools import cache
 
 MOST_MODELS = 16  # of the Hub: each stays in memory
 
+TEXTS = os.path.join(os.path.dirname(__file__), "texts")  # a folder a language
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -43,6 +45,7 @@ class Settings:
     log: bool = False  # UNNOISE_LOG: one line of JSON for each event
     device: str = ""  # UNNOISE_DEVICE: cuda, mps or cpu; without it, the best that is there
     models: tuple[str, ...] = ()  # UNNOISE_MODELS: checkpoints of the Hub to offer, by their ids
+    language: str = "en"  # UNNOISE_LANGUAGE: a folder of app/texts
     zero_gpu: bool = False  # SPACES_ZERO_GPU: a Space whose GPU is lent for the time of an event
 
     @classmethod
@@ -62,6 +65,7 @@ class Settings:
             open_browser=_integer(env, "UNNOISE_OPEN", 0, 0, 1) == 1,
             max_upload=_file_size(env, "UNNOISE_MAX_UPLOAD", cls.max_upload),
             # Not below 1000: that is the papers' T, with which every tab begins.
+            language=_language(env, "UNNOISE_LANGUAGE", cls.language),
             max_T=_integer(env, "UNNOISE_MAX_T", cls.max_T, 1000, 1_000_000),
             run_cache=_integer(env, "UNNOISE_RUN_CACHE", cls.run_cache, 0, 1_000_000),
             train_seconds=_integer(env, "UNNOISE_TRAIN_SECONDS", cls.train_seconds, 1, 1_000_000),
@@ -100,6 +104,14 @@ def bytes_of(size: str) -> int:
     """The bytes of a size in Gradio's notation, such as "20mb"."""
     number, unit = size[:-2], size[-2:]
     return int(number) << {"kb": 10, "mb": 20, "gb": 30}[unit]
+
+
+def _language(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name, "").strip() or default
+    known = sorted(entry.name for entry in os.scandir(TEXTS) if entry.is_dir())
+    if text not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {text!r}.")
+    return text
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import api, links, models, server, theme, zero
+from app import api, links, models, server, theme, translation, zero
 from app.components import RUNTIME, Header
 from app.links import Place
 from app.server import journal, sessions

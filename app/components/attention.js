@@ -35,8 +35,8 @@ function build(data) {
     move(pixel % part.side + by[0], Math.floor(pixel / part.side) + by[1]);
   });
   const note = document.createTextNode('');
-  root.replaceChildren(make('label', {}, make('span', {}, 'attention of'), select),
-    make('div', { className: 'row' }, make('figure', { className: 'large' }, input, make('figcaption', {}, symbol('click a pixel of x_t'))), ...heads.map(head => head.node)),
+  root.replaceChildren(make('label', {}, make('span', {}, say('attention of')), select),
+    make('div', { className: 'row' }, make('figure', { className: 'large' }, input, make('figcaption', {}, symbol(say('click a pixel of x_t')))), ...heads.map(head => head.node)),
     make('p', { className: 'note' }, note));
   parts = { part, input, heads, note };
 }

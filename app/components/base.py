@@ -42,7 +42,8 @@ class View(gr.HTML):
         kwargs.setdefault("elem_classes", self.CLASSES)
         self.scene = scene
         script = (
-            "'use strict';\nconst { scene, element: make, decimal, symbol } = window.unnoise;\n"
+            "'use strict';\n"
+            "const { scene, element: make, decimal, symbol, say } = window.unnoise;\n"
         )
         super().__init__(
             value,

@@ -5,7 +5,7 @@ const LEVEL = 1 / 32;   // 256 levels over [−4, 4]: an 8-bit picture of x_t th
 const BARS = 64;
 const WIDEST = 20;      // beyond ± this, values are counted at the end
 const TOP = 0.85;       // N(0, 1) peaks at 0.40; a photograph's own peaks may be cut off
-const WRONG = 'β scaling left out: not a diffusion model’s process';
+const WRONG = say('β scaling left out: not a diffusion model’s process');
 const WRITE_MS = 40;    // nobody reads numbers faster; to lay them out costs more than all pictures
 let cards = [], barColour = '', normal = null, writing = 0, writtenAt = 0;
 
@@ -70,8 +70,8 @@ function build(schedule, data) {
       make('div', {}, '+', card.b.node, '·', figure('noise', still(0, 1), 'ε'))),
     make('div', { className: 'spread' }, card.histogram,
       make('div', { className: 'ends' },
-        make('span', {}, `−${range()}`), 'pixel value', make('span', {}, String(range())))),
-    make('div', { className: 'entropy' }, make('span', {}, 'entropy'), card.entropy.node));
+        make('span', {}, `−${range()}`), say('pixel value'), make('span', {}, String(range())))),
+    make('div', { className: 'entropy' }, make('span', {}, say('entropy')), card.entropy.node));
   return card;
 }
 

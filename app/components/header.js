@@ -29,8 +29,8 @@ async function copy(address) {
 
 function show(value, copied) {
   clearTimeout(hiding);
-  link.textContent = copied ? 'Copied' : TITLE;
-  note.textContent = [copied ? '' : 'The browser does not let this page copy: here it is.', value.note].filter(Boolean).join(' ');
+  link.textContent = copied ? say('Copied') : TITLE;
+  note.textContent = [copied ? '' : say('The browser does not let this page copy: here it is.'), value.note].filter(Boolean).join(' ');
   field.hidden = copied;
   field.value = addressOf(value);
   box.hidden = copied && !value.note;

@@ -4,7 +4,7 @@ const bar = make('progress', { max: 1, value: 0 });
 const pictures = make('div', { className: 'pictures' });
 const body = make('div', { className: 'body' }, pictures,
   make('div', { className: 'words' }, make('b', {}, title), bar, make('span', {}, rest)));
-bar.setAttribute('aria-label', 'progress of the run');
+bar.setAttribute('aria-label', say('progress of the run'));
 
 function draw() {
   const now = props.value;

@@ -280,6 +280,9 @@ window.unnoise ??= (() => {
     return node;
   };
 
+  // A word of a view in the language of this server: see app/translation.py.
+  const say = text => window.unnoiseWords?.[text] ?? text;
+
   const cssColour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   // Canvas drawings hold colours, so they are drawn again when the theme changes.
@@ -350,6 +353,6 @@ window.unnoise ??= (() => {
 
   return {
     linked, place, scene, bytes, float32, int16, paintBlend, blended, paintFrame, framed, filmstrip, sampleLine, decimal, element, symbol, cssColour, onThemeChange,
-    whenItRests,
+    whenItRests, say,
   };
 })();

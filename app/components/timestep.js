@@ -20,7 +20,7 @@ function stop() {
   cancelAnimationFrame(playing);
   playing = 0;
   play.textContent = '▶';
-  play.setAttribute('aria-label', 'Play');
+  play.setAttribute('aria-label', say('Play'));
   settle();
 }
 
@@ -29,7 +29,7 @@ function start() {
   startedAt = performance.now();
   startedFrom = here.t;
   play.textContent = '❚❚';
-  play.setAttribute('aria-label', 'Pause');
+  play.setAttribute('aria-label', say('Pause'));
   playing = requestAnimationFrame(tick);
 }
 
@@ -82,7 +82,7 @@ const still = window.matchMedia('(prefers-reduced-motion: reduce)');
 function sweep() {
   if (still.matches || here.named || bar.offsetParent === null) return;
   play.textContent = '❚❚';
-  play.setAttribute('aria-label', 'Pause');
+  play.setAttribute('aria-label', say('Pause'));
   bar.classList.add('sweeping');
   for (const [event, where] of touches) where.addEventListener(event, endSweep, { capture: true, passive: true });
   startedAt = performance.now();
@@ -105,7 +105,7 @@ function endSweep(event) {
   for (const [name, where] of touches) where.removeEventListener(name, endSweep, { capture: true });
   bar.classList.remove('sweeping');
   play.textContent = '▶';
-  play.setAttribute('aria-label', 'Play');
+  play.setAttribute('aria-label', say('Play'));
   settle();
 }
 

@@ -94,14 +94,14 @@ function buildTools(data) {
   if (!data.x) return;
   const levels = Object.keys(data.cuts).filter(key => !['nothing', 'all'].includes(key));
   const count = Math.max(...Object.values(data.maps).map(map => map.names.length)) - (data.chosen ? 1 : 0);
-  const lanes = Array.from({ length: count }, (_, i) => [String(i), i ? `strongest channel ${i}` : 'mean of the channels']);
+  const lanes = Array.from({ length: count }, (_, i) => [String(i), i ? `strongest channel ${i}` : say('mean of the channels')]);
   if (data.chosen) lanes.push(['chosen', `${data.chosen[0]}: channel ${data.chosen[1]}, else the mean`]);
   lane = data.chosen ? 'chosen' : lane === 'chosen' ? 0 : lane;
   cut = data.cuts[cut] ? cut : 'nothing';
   result = { x: picture(data, 'x_t'), kept: picture(data, 'x̂_0', 'belief'), cut: picture(data, 'x̂_0 with the cut', 'belief') };
   tools.replaceChildren(
-    choice('each block shows', lanes, String(lane), value => { lane = value === 'chosen' ? value : Number(value); draw(here, false); }),
-    choice('cut', [['nothing', 'no skip'], ...levels.map(level => [level, `the skip of level ${level}`]), ['all', 'all skips']], cut,
+    choice(say('each block shows'), lanes, String(lane), value => { lane = value === 'chosen' ? value : Number(value); draw(here, false); }),
+    choice(say('cut'), [['nothing', say('no skip')], ...levels.map(level => [level, `the skip of level ${level}`]), ['all', say('all skips')]], cut,
       value => { cut = value; draw(here, false); }),
     make('div', { className: 'results' }, result.x.node, result.kept.node, result.cut.node));
 }
@@ -150,7 +150,7 @@ function choose(block, again = false) {
   const { formula, source } = here.data.kinds[block.kind];
   const steps = block.inside.map(({ name, shape, note }) => make('li', {}, make('b', {}, name),
     make('code', {}, shape.join(' × ')), note ? make('small', {}, note) : null));
-  const details = make('details', { open: sourceShown }, make('summary', {}, 'Formula and source'),
+  const details = make('details', { open: sourceShown }, make('summary', {}, say('Formula and source')),
     make('p', { className: 'formula' }, symbol(formula)), make('pre', {}, make('code', {}, source)));
   details.addEventListener('toggle', () => { sourceShown = details.open; });
   inside.replaceChildren(make('section', {},

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.pairs import PAIRS
-from app.prose import TEXTS, text
+from app.prose import ENGLISH, TEXTS, text
 from app.theme import SYMBOLS
 
-NAMES = sorted(path.stem for path in TEXTS.glob("*.md"))
+NAMES = sorted(path.stem for path in (TEXTS / ENGLISH).glob("*.md"))
 APP = Path(__file__).parents[2] / "app"
 
 
