@@ -264,6 +264,8 @@ def main() -> str | None:
     if device.type == "cpu" and options.device != "cpu":
         return "There is no GPU here that PyTorch can use: --device cpu tries this out without one."
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)  # where streams and graphs are made
     print(f"{name}, PyTorch {torch.__version__}, {options.name}")
     with tf32(allowed=False):  # as in the app
         rows, off = sampling(options, device)

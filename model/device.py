@@ -25,7 +25,7 @@ def choose_device(wanted: str = "") -> torch.device:
 
 def to_device(x: Tensor, device: torch.device) -> Tensor:
     """`x` there, without waiting for it: what the device has still to do goes on meanwhile."""
-    if x.device == device or device.type in ("cpu", "mps"):
+    if x.device.type != "cpu" or device.type in ("cpu", "mps"):
         return x.to(device)
     # Only from memory that cannot be moved is a copy to a GPU not waited for.
     return (x.pin_memory() if device.type == "cuda" else x).to(device, non_blocking=True)

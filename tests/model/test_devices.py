@@ -79,6 +79,24 @@ def test_what_is_moved_is_not_waited_for():
         assert torch.equal(there.cpu(), x)
 
 
+@pytest.mark.parametrize(("to", "pins"), [("cuda", True), ("cuda:1", True), ("mps", False)])
+def test_a_copy_to_a_gpu_is_from_memory_that_cannot_move(monkeypatch, to, pins):
+    pinned, moves = [], []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *to, **how: moves.append((to, how)) or x)
+    x = torch.ones(2)
+    assert to_device(x, torch.device(to)) is x
+    assert len(pinned) == pins
+    assert moves == [((torch.device(to),), {"non_blocking": True} if pins else {})]
+
+
+def test_what_is_there_already_is_not_copied():
+    with Elsewhere():
+        x = to_device(torch.ones(2), DEVICE)
+        assert to_device(x, torch.device("lazy")) is x
+        assert torch.equal(to_device(x, torch.device("cpu")), torch.ones(2))
+
+
 # -- choosing one -----------------------------------------------------------------------------
 
 
