@@ -267,7 +267,7 @@ async def train(crowd: Crowd, chance: random.Random) -> None:
 
 async def watch(crowd: Crowd, browser: Browser, chance: random.Random) -> None:
     """Drag the slider with a real mouse and go from tab to tab; complaints of the page count."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    page = await browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     note_complaints(crowd, page)
     try:
         await page.add_init_script(path=SCRIPT)
