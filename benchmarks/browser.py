@@ -30,8 +30,11 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def new_page(browser: Browser) -> Page:
-    """A page in a context of its own, so that nothing is cached; says what goes wrong in it."""
-    page = await browser.new_page(viewport=VIEWPORT)
+    """A page in a context of its own, so that nothing is cached; says what goes wrong in it.
+
+    With reduced motion: t must not move by itself where it is measured how it is moved.
+    """
+    page = await browser.new_page(viewport=VIEWPORT, reduced_motion="reduce")
     page.on("pageerror", lambda error: print(f"error in the page: {error}", file=sys.stderr))
     return page
 

@@ -23,7 +23,8 @@ from tests.process import APP, Server
 
 ONE_SLIDER = ["-m", "benchmarks.one_slider"]
 LIMIT = 60  # seconds from the server's first answer until a control must be usable
-HEAD = ["medians", "server answers", "usable", "memory", "requests", "page weight"]
+HEAD = ["medians", "server answers", "usable", "memory", "requests", "weight", "at rest"]
+REST = 5  # seconds after which a page that nobody touched has loaded all that it will
 
 # Moves the slider, elsewhere at each try, until that shows. A page that is not ready has no
 # slider yet, or nothing to show, or nobody who listens to the slider.
@@ -80,6 +81,7 @@ class Start:
     memory: float | None  # MB that the server holds then
     requests: int
     weight: float  # MB over the network until then, compressed as sent
+    rest: float  # MB of a second visit that nobody touches, streams in full
 
 
 async def start(app: App, browser: Browser) -> Start:
@@ -96,9 +98,39 @@ async def start(app: App, browser: Browser) -> Start:
         await asyncio.wait_for(page.evaluate(TRY_SLIDER, [app.slider, app.shown]), LIMIT)
         usable = time.perf_counter() - server.started
         requests = sum(url.startswith("http") for url in asked)
-        taken = Start(answers, usable, server.memory(), requests, sum(received) / 1e6)
+        memory, weight = server.memory(), sum(received) / 1e6
         await page.close()  # first, for it still loads what lies below
-    return taken
+        rest = await weigh(server.address, browser)
+    return Start(answers, usable, memory, requests, weight, rest)
+
+
+async def weigh(address: str, browser: Browser) -> float:
+    """MB that a first visit loads before anybody touches the page, compressed as sent."""
+    page = await browser.new_page()
+    network = await page.context.new_cdp_session(page)
+    streams: set[str] = set()
+    sizes: dict[str, float] = {}
+
+    def asked(event: dict) -> None:
+        if event["request"]["url"].startswith("http"):
+            sizes[event["requestId"]] = 0
+        if "/queue/data" in event["request"]["url"]:
+            streams.add(event["requestId"])
+
+    def came(event: dict, size: str) -> None:
+        number = event["requestId"]
+        # A stream is never over, and never compressed.
+        if number in sizes and (number in streams) == (size == "dataLength"):
+            sizes[number] += event[size]
+
+    network.on("Network.requestWillBeSent", asked)
+    network.on("Network.dataReceived", lambda event: came(event, "dataLength"))
+    network.on("Network.loadingFinished", lambda event: came(event, "encodedDataLength"))
+    await network.send("Network.enable")
+    await page.goto(address)
+    await asyncio.sleep(REST)
+    await page.close()
+    return sum(sizes.values()) / 1e6
 
 
 async def measure(repeats: int) -> tuple[list[Start], list[Start]]:
@@ -123,6 +155,7 @@ def row(title: str, starts: Sequence[Start]) -> list[str]:
         f"{middle(lambda s: s.memory):.0f} MB" if known else "unknown",
         f"{middle(lambda s: s.requests):.0f}",
         f"{middle(lambda s: s.weight):.2f} MB",
+        f"{middle(lambda s: s.rest):.2f} MB",
     ]
 
 
