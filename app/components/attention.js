@@ -17,6 +17,8 @@ function build(data) {
   input.setAttribute('role', 'application');
   const heads = Array.from({ length: part.heads }, (_, i) => {
     const canvas = make('canvas', { width: part.side, height: part.side });
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', `head ${i + 1}: where the pixel looks, white the most`);
     return { canvas, node: make('figure', {}, canvas, make('figcaption', {}, `head ${i + 1}`)) };
   });
   const move = (column, row) => {

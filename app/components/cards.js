@@ -53,6 +53,7 @@ function build(schedule, data) {
   };
   card.picture.setAttribute('role', 'img');
   card.histogram.setAttribute('aria-hidden', 'true');
+  card.thumb.setAttribute('aria-hidden', 'true'); // the picture once more
   card.large = card.picture.getContext('2d');
   card.small = card.thumb.getContext('2d');
   card.image = card.large.createImageData(data.width, data.height);

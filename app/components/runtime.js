@@ -212,6 +212,7 @@ window.unnoise ??= (() => {
       const { width, height } = cells[0].picture;
       const film = element('canvas', { width: cells.length * width, height });
       film.style.aspectRatio = cells.length;
+      film.setAttribute('aria-hidden', 'true'); // the buttons on it have the words
       const context = film.getContext('2d');
       const buttons = cells.map(({ picture, name, t }, cell) => {
         context.drawImage(picture, cell * width, 0);
