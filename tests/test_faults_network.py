@@ -96,8 +96,8 @@ def test_a_run_ends_with_the_page_that_asked_for_it(address, running):
         await visitor.leave()
 
     asyncio.run(go_away_in_the_middle())
-    assert eventually(lambda: running._queue.get_active_worker_count() == 0, 5)
-    assert settings not in runs.RUNS._under_way
+    assert eventually(lambda: running._queue.get_active_worker_count() == 0)
+    assert eventually(lambda: settings not in runs.RUNS._under_way)
     assert runs.RUNS.cache.get(settings) is None  # it did not come to its end
 
 
