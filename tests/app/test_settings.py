@@ -37,6 +37,7 @@ def test_an_empty_environment_gives_the_defaults():
         log=False,
         device="",
         models=(),
+        language="en",
         zero_gpu=False,
     )
 
@@ -46,7 +47,9 @@ def test_an_empty_variable_counts_as_missing():
     assert Settings.from_env(dict.fromkeys(names, "")) == Settings()
 
 
-def test_every_variable_is_read():
+def test_every_variable_is_read(tmp_path, monkeypatch):
+    (tmp_path / "fr").mkdir()
+    monkeypatch.setattr("app.settings.TEXTS", str(tmp_path))
     settings = Settings.from_env(
         {
             "GRADIO_SERVER_NAME": "0.0.0.0",
@@ -73,6 +76,7 @@ def test_every_variable_is_read():
             "UNNOISE_LOG": "1",
             "UNNOISE_DEVICE": "CUDA:1",
             "UNNOISE_MODELS": "someone/fish, someone/birds.v2,someone/fish,",
+            "UNNOISE_LANGUAGE": "fr",
             "SPACES_ZERO_GPU": "true",
         }
     )
@@ -101,6 +105,7 @@ def test_every_variable_is_read():
         log=True,
         device="cuda:1",
         models=("someone/fish", "someone/birds.v2"),
+        language="fr",
         zero_gpu=True,
     )
     unread = [f for f in fields(Settings) if getattr(settings, f.name) == f.default]
