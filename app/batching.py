@@ -1,18 +1,20 @@
 """Several threads ask one network: what waits at the same time goes through it as one batch.
 
 A pass of one picture costs almost as much as one of four, and two passes at once are slower than
-one after the other. So one thread at a time asks for all that wait; nobody waits for company.
+one after the other. So one thread asks for all that wait, and nobody waits for company. It stands
+back behind the threads that answer pages: what a click costs comes first.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from app import priority
 from model.denoiser import Denoiser, GuidedDenoiser, Network
 
 LARGEST = 32  # pictures that are put together; a larger request goes by itself
@@ -26,10 +28,7 @@ class _Request:
     label: Tensor | None  # (B,)
     output: Tensor | None = None
     error: Exception | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.output is not None or self.error is not None
+    over: threading.Event = field(default_factory=threading.Event)
 
     def goes_with(self, other: _Request) -> bool:
         same = self.net is other.net and self.x.shape[1:] == other.x.shape[1:]
@@ -37,34 +36,43 @@ class _Request:
 
 
 class _Line:
-    """Requests in the order in which they came; whoever has the turn serves the first ones."""
+    """Requests in the order in which they came, and the thread that serves them."""
 
     def __init__(self) -> None:
         self._waiting: list[_Request] = []
-        self._changing = threading.Lock()
-        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
 
     def ask(self, request: _Request) -> Tensor:
-        with self._changing:
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+                self._thread.start()
             self._waiting.append(request)
-        while not request.over:
-            with self._turn:  # while one asks, the others gather
-                if not request.over:
-                    _serve(self._next())
+            self._changed.notify()
+        request.over.wait()
         if request.error is not None:
             raise request.error
         return request.output
 
+    def _work(self) -> None:
+        priority.stand_back(priority.PASSES)
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                requests = self._next()
+            _serve(requests)  # while it does, others gather
+
     def _next(self) -> list[_Request]:
-        with self._changing:
-            first, *others = self._waiting
-            taken, room = [first], LARGEST - len(first.x)
-            for other in others:
-                if len(other.x) <= room and other.goes_with(first):
-                    taken.append(other)
-                    room -= len(other.x)
-            self._waiting = [one for one in others if one not in taken]
-            return taken
+        first, *others = self._waiting
+        taken, room = [first], LARGEST - len(first.x)
+        for other in others:
+            if len(other.x) <= room and other.goes_with(first):
+                taken.append(other)
+                room -= len(other.x)
+        self._waiting = [one for one in others if one not in taken]
+        return taken
 
 
 def _serve(requests: list[_Request]) -> None:
@@ -77,9 +85,11 @@ def _serve(requests: list[_Request]) -> None:
                 _serve([request])
         else:
             requests[0].error = error
+            requests[0].over.set()
         return
     for request, output in zip(requests, outputs, strict=True):
         request.output = output
+        request.over.set()
 
 
 @torch.no_grad()

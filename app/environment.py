@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 def prepare() -> None:
-    """Set what suits this app and the person who starts it has not set; imports nothing."""
+    """Set what suits this app and the person who starts it has not set; loads nothing."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # After each event Gradio tabulates the last ten thousand, for a page that is closed here.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
@@ -16,3 +17,5 @@ def prepare() -> None:
     # PyTorch's threads wait for each other by spinning: where anything else computes at the same
     # time, that costs several times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # A thread that computes in Python keeps the others out for this long, the server's loop too.
+    sys.setswitchinterval(0.001)

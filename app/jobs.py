@@ -7,9 +7,7 @@ when nobody has asked for it for a while. What it learned is kept, however it en
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import sys
 import threading
 import time
 from collections import deque
@@ -17,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from app import models, shelf
+from app import models, priority, shelf
 from app.plans import Plan
 from app.server import journal
 from app.settings import current
@@ -29,7 +27,6 @@ from model.training import Diverged, Example, Progress, Training
 
 WAITING, RUNNING, PAUSED, DONE, FAILED = "waiting", "running", "paused", "done", "failed"
 OVER = (DONE, FAILED)
-NICENESS = 10  # of a job's threads: whoever looks at a page comes first
 SAMPLING_SHARE = 0.15  # of a job's time goes into samples at most
 KEPT = 32  # jobs that are over, of all sessions, before the oldest is forgotten
 SHORTEST_PAUSE = 1.0  # seconds between samples
@@ -187,7 +184,7 @@ class Registry:
             threading.Thread(target=self._work, args=(job,), name="training", daemon=True).start()
 
     def _work(self, job: Job) -> None:
-        _be_nice()
+        priority.stand_back(priority.TRAINING)
         state, message = FAILED, ""
         try:
             message = self._train(job)
@@ -286,14 +283,6 @@ def _budget(job: Job) -> float:
     """The seconds that a job may take; a guess where it is given in steps."""
     config = job.plan.config
     return 60 * config.minutes if config.minutes else config.steps * 0.1
-
-
-def _be_nice() -> None:
-    """Let this thread, and those that PyTorch starts for it, yield to all others."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        now = os.getpriority(os.PRIO_PROCESS, thread)  # which only the system's owner may undo
-        os.setpriority(os.PRIO_PROCESS, thread, max(now, NICENESS))
 
 
 REGISTRY = Registry(current().jobs, current().waiting, current().grace)

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from app.cache import LRU
 from app.pictures import data_url, to_image
 from model.forward import merge_noise, q_sample, q_step
 from model.schedule import NoiseSchedule
+
+EVERY = 50  # steps of a chain between two places that are remembered
+Place = tuple[Tensor, Tensor, Tensor]  # x_t, all noises so far merged, the generator's state
+CHAINS: LRU[tuple, dict[int, Place]] = LRU(64 << 20)
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,37 @@ class Walk:
 def walk(schedule: NoiseSchedule, x0: Tensor, t: int, eps: Tensor, seed: int) -> Walk:
     """Walk from x_0 to x_t, t = 1 … T, one step at a time, each with fresh noise from `seed`.
 
-    In float64, so that what differs between the chain and the jump is rounding, and small.
+    In float64, so that what differs between the chain and the jump is rounding, and small. A chain
+    that was walked before is taken up again at its last place before t.
     """
-    generator = torch.Generator().manual_seed(seed)
     x0, eps = x0.double(), eps.double()
-    x_t, x_prev, eps_t, merged = x0, x0, torch.zeros_like(x0), torch.zeros_like(x0)
-    for step in range(1, t + 1):
+    places = _places_of(schedule, x0, seed)
+    begun = (t - 1) // EVERY * EVERY
+    while begun not in places:
+        begun -= EVERY
+    x_t, merged, state = places[begun]
+    generator = torch.Generator()
+    generator.set_state(state)
+    x_prev, eps_t = x_t, torch.zeros_like(x0)
+    for step in range(begun + 1, t + 1):
         eps_t = torch.randn(x0.shape, generator=generator).double()
         x_prev, x_t = x_t, q_step(schedule, x_t, step, eps_t)
         merged = merge_noise(schedule, merged, step, eps_t)
+        if step % EVERY == 0:
+            places[step] = x_t, merged, generator.get_state()
     jump, same = q_sample(schedule, x0, t, eps), q_sample(schedule, x0, t, merged)
     return Walk(t, x0, x_prev, eps_t, x_t, eps, jump, merged, same)
+
+
+def _places_of(schedule: NoiseSchedule, x0: Tensor, seed: int) -> dict[int, Place]:
+    """Where a chain stood after 0, EVERY, 2 · EVERY … steps, as far as it was walked."""
+    key = schedule.betas.numpy().tobytes(), x0.numpy().tobytes(), seed
+    places = CHAINS.get(key)
+    if places is None:
+        start = torch.Generator().manual_seed(seed).get_state()
+        places = {0: (x0, torch.zeros_like(x0), start)}
+        CHAINS.put(key, places, 2 * x0.nbytes * (schedule.T // EVERY + 1))
+    return places
 
 
 def walk_rows(schedule: NoiseSchedule, w: Walk) -> list[dict]:

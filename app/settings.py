@@ -36,8 +36,8 @@ class Settings:
     waiting: int = 8  # UNNOISE_WAITING: trainings that may wait for their turn
     grace: int = 120  # UNNOISE_GRACE: seconds that a training goes on without its page
     hub: bool = True  # UNNOISE_HUB: whether datasets of the Hugging Face Hub may be asked for
-    queue_size: int = 256  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
-    runs: int = 8  # UNNOISE_RUNS: requests that ask a network at once; they share its batches
+    queue_size: int = 1000  # UNNOISE_QUEUE: requests that may wait before new ones are turned away
+    runs: int = 4  # UNNOISE_RUNS: requests that ask a network at once; they share its batches
     rate: int = 60  # UNNOISE_RATE: such requests a minute from one session; 0 for any number
     max_uploads: str = "2gb"  # UNNOISE_MAX_UPLOADS: all uploads of an hour together
     keep_hours: int = 24  # UNNOISE_KEEP_HOURS: for which people's own models stay on disk; 0: never

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from app import jobs, models, plans
+from app import jobs, models, plans, priority
 from app.jobs import DONE, FAILED, KEPT, PAUSED, RUNNING, WAITING, Registry
 from model.sampler import standard_noise
 from model.train import draw_samples
@@ -405,14 +405,14 @@ def test_a_thread_only_ever_gets_nicer(before):
     def work():
         me = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, me, before)
-        jobs._be_nice()
+        priority.stand_back(priority.TRAINING)
         found.append(os.getpriority(os.PRIO_PROCESS, me))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [max(before, jobs.NICENESS)]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < jobs.NICENESS
+    assert found == [max(before, priority.TRAINING)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < priority.TRAINING
 
 
 def test_what_is_learned_so_far_is_on_disk_should_the_process_end(registry, monkeypatch):

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from app import lessons
+from app.cache import LRU
 from app.lessons import spread, walk
 from model.schedule import NoiseSchedule
 
@@ -40,3 +42,15 @@ def test_spread_settles_with_the_scaling_and_climbs_without(x0):
     assert scaled[0] == left_out[0] == pytest.approx(x0.std().item())
     assert scaled[-1] == pytest.approx(1, abs=0.05)
     assert left_out[-1] > 3
+
+
+def test_a_chain_is_the_same_however_it_is_come_by(x0, monkeypatch):
+    schedule, eps = NoiseSchedule.linear(400, rescale=True), torch.zeros(3, 16, 16)
+    order = [400, 1, 50, 51, 399, 100, 120, 101, 400]
+    remembered = [walk(schedule, x0, t, eps, seed=5) for t in order]
+    assert set(lessons.CHAINS.get(next(reversed(lessons.CHAINS._values)))) == set(range(0, 401, 50))
+    for t, found in zip(order, remembered, strict=True):
+        monkeypatch.setattr(lessons, "CHAINS", LRU(0))  # nothing is remembered
+        alone = walk(schedule, x0, t, eps, seed=5)
+        for name in ("x_prev", "eps_t", "x_t", "merged", "same"):
+            assert torch.equal(getattr(found, name), getattr(alone, name)), (t, name)
