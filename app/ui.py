@@ -17,13 +17,13 @@ from app.session import Session
 from app.settings import current
 from app.tabs import about, forward, reverse, schedules, subtract, train, unet
 
-HOUR = 3600
+FORGETS = (600, 3600)  # seconds: how often files are looked through, and how old they get
 
 
 def build() -> gr.Blocks:
     """The whole page, not yet launched."""
     models.fetch()
-    with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as page:
+    with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=FORGETS) as page:
         session = Session.create()
         header = Header()
         for sentence in models.problems():
