@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.process import APP, Server
-from tests.visitor import Visitor
+from tests.visitor import Visitor, run
 
 PATIENCE = 60.0  # for what takes a second or two on a machine that is not busy
 LONGEST_END = 10.0  # seconds from SIGTERM to the end, which is what containers are given
@@ -75,7 +75,7 @@ def test_a_killed_server_begins_anew_and_what_was_learned_is_still_there(server)
         await again.leave()
         return remembered, note
 
-    remembered, note = asyncio.run(story())
+    remembered, note = run(story())
     assert remembered["job"]
     assert "Your training is over" in note
     assert "What it had learned is in the lists" in note
@@ -100,8 +100,8 @@ def test_asked_to_end_it_finishes_what_is_under_way(server, busy):
     def running(visitor):
         return [event for event in visitor.under_way if event.name.startswith("show")]
 
-    seconds, (*_, run) = asyncio.run(story())
-    assert run.error == ""
+    seconds, (*_, last) = run(story())
+    assert last.error == ""
     assert seconds < LONGEST_END
     assert '"event": "left"' in server.log()
     server.start()
@@ -120,6 +120,6 @@ def test_a_run_too_long_to_wait_for_does_not_hold_the_end_up(server):
         return seconds
 
     began = time.monotonic()
-    assert asyncio.run(story()) < LONGEST_END
+    assert run(story()) < LONGEST_END
     assert not server.running
     assert time.monotonic() - began < 2 * PATIENCE

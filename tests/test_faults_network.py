@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 
 from app import runs
 from tests.browser.driver import eventually
-from tests.visitor import Visitor
+from tests.visitor import Visitor, run
 
 SILENT, HALF_SAID, HALF_SENT = 100, 50, 50  # connections
 BEGUN = b"GET / HTTP/1.1\r\nHost: here\r\nX-Slow: "
@@ -57,7 +57,7 @@ def visit(address) -> list[str]:
         finally:
             await visitor.leave()
 
-    return asyncio.run(visit())
+    return run(visit())
 
 
 def test_two_hundred_connections_that_say_nothing_keep_nobody_waiting(address, connect):
@@ -95,7 +95,7 @@ def test_a_run_ends_with_the_page_that_asked_for_it(address, running):
         assert settings in runs.RUNS._under_way
         await visitor.leave()
 
-    asyncio.run(go_away_in_the_middle())
+    run(go_away_in_the_middle())
     assert eventually(lambda: running._queue.get_active_worker_count() == 0)
     assert eventually(lambda: settings not in runs.RUNS._under_way)
     assert runs.RUNS.cache.get(settings) is None  # it did not come to its end

@@ -18,7 +18,7 @@ from playwright.async_api import Page, async_playwright
 
 from tests.browser.chromium import ARGS, find_chromium
 from tests.process import APP, ROOT, Server
-from tests.visitor import Visitor
+from tests.visitor import Visitor, run
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -228,7 +228,7 @@ def test_one_is_killed_and_the_other_serves_all(proxy, both):
             await to_reverse(waiting)
             await another_run(waiting)
 
-    asyncio.run(play())
+    run(play())
 
 
 async def long_run(page: Page) -> None:
@@ -255,4 +255,4 @@ def test_one_after_the_other_ends_in_order_while_people_go_on(proxy, both):
                     both[name].start()
                     await asyncio.to_thread(both[name].wait)
 
-    asyncio.run(play())
+    run(play())

@@ -12,14 +12,16 @@ import json
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import orjson
 
+T = TypeVar("T")
 API = "/gradio_api"
 LIGHT, EXPORT, HEAVY = "light", "export", "heavy"
 CONNECTIONS = 6  # what a browser opens to one server
@@ -43,6 +45,15 @@ class Event:
     @property
     def seconds(self) -> float:
         return self.ended - self.joined
+
+
+def run(story: Coroutine[Any, Any, T]) -> T:
+    """What `story` comes to, told in a thread of its own.
+
+    Where Playwright is at work its loop runs in this one, and asyncio allows no second.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, story).result()
 
 
 class Site:

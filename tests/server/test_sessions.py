@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.server import sessions
-from tests.visitor import Visitor
+from tests.visitor import Visitor, run
 
 
 def test_a_session_keeps_its_states_and_not_what_it_was_shown(address, running):
@@ -19,7 +19,7 @@ def test_a_session_keeps_its_states_and_not_what_it_was_shown(address, running):
         await visitor.leave()
         return visitor.session
 
-    state = running.state_holder.session_data[asyncio.run(visit())]
+    state = running.state_holder.session_data[run(visit())]
     assert any(state.state_data.values())  # the run on show, for one
     assert state.config_values
     assert not any(state.config_values.values())
