@@ -42,3 +42,18 @@ def running():
 @pytest.fixture(scope="session")
 def address(running):
     return running.local_url
+
+
+@pytest.fixture
+def passes_here(monkeypatch):
+    """The networks are asked in the thread of the test, and not in the app's own for that."""
+    from app import batching
+
+    class Here:
+        def ask(self, request):
+            batching._serve([request])
+            if request.error is not None:
+                raise request.error
+            return request.output
+
+    monkeypatch.setattr(batching, "_line", Here())

@@ -120,12 +120,12 @@ class Gate:
         return _replayed(body, receive)
 
     def _check_stream(self, scope: Scope, path: str) -> None:
-        """A stream of events is for a session that has asked for something."""
+        """A stream of events is for a session that has asked for something here."""
         if path.rstrip("/") != API + "queue/data":
             return
         query = scope["query_string"].decode("latin-1")
         session = re.search(rf"(?:^|&)session_hash=({shape.SESSION.pattern})(?:&|$)", query)
-        known = scope["app"].get_blocks()._queue.pending_messages_per_session
+        known = scope["app"].get_blocks().state_holder
         if session is None or session[1] not in known:
             raise Refused(404, "This session has asked for nothing: reload the page.")
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from app import anatomy, fans, models, runs, subtract
+from app.cache import LRU
 from app.pictures import built_in, to_pixels
 from app.run_scene import progress_payload
 from app.settings import current
@@ -25,7 +26,7 @@ def asked(**changes):
 
 
 @pytest.fixture
-def on(monkeypatch):
+def on(monkeypatch, passes_here):
     """Lets a function be called with all networks on a device; returns what it gave, and waits."""
 
     def on(device, work):
@@ -35,7 +36,8 @@ def on(monkeypatch):
             patch.setattr(models, "device", lambda: device)
             patch.setattr(models, "load", lambda name: checkpoint)
             for cache in (runs.RUNS, runs.ENDINGS):
-                patch.setattr(cache, "cache", type(cache.cache)(1 << 20))
+                patch.setattr(cache, "cache", LRU(1 << 20))
+            patch.setattr(subtract, "LOOKS", LRU(1 << 20))
             if far:
                 elsewhere.waits.clear()
             return work(), elsewhere.waits if far else []

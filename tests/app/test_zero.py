@@ -26,6 +26,15 @@ from model.checkpoint import load_checkpoint
 from tests.app.reverse_inputs import inputs
 
 
+@pytest.fixture(autouse=True)
+def one_thread(passes_here):
+    """Both processes add in the same order, and so come to the very same numbers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Lender:
     """Like `spaces.GPU`: runs a task's generators in another process."""
 

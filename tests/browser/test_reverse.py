@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from app import fans, run_exports, runs
+from app.cache import LRU
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import Picture, built_in, to_pixels
 from tests.browser.driver import Page, eventually
@@ -388,7 +389,7 @@ def test_a_picture_chosen_before_the_tab_was_opened_is_the_one(open_page):
 # -- branches, samples, files --------------------------------------------------------------------
 
 
-def test_branches_from_here_and_along_the_run(page):
+def test_branches_from_here_and_along_the_run(page, monkeypatch):
     quick(page)
     page.seek(2, "reverse")
     page.get_by_role("button", name="Branch at this step").click()
@@ -396,6 +397,7 @@ def test_branches_from_here_and_along_the_run(page):
     expect(fan.locator("img")).to_have_count(1 + fans.BRANCHES)
     run = run_of(QUICK)
     expect(fan.locator("h4")).to_contain_text(f"from t = {run.t[2]}")
+    monkeypatch.setattr(runs.ENDINGS, "cache", LRU(0))  # once more, from the beginning
     *_, last = fans.start(run.settings, 2)[0]
     for i, expected in enumerate((run.final, *last.x_next)):
         assert (image(page, "#fan img", i) == rgb(to_pixels(expected))).all()
