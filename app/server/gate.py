@@ -34,6 +34,7 @@ READ = re.compile(
     rf"|{API}file=.+"
 )
 JOIN, CANCEL, UPLOAD = API + "queue/join", API + "cancel", API + "upload"
+RESET = API + "reset"  # does nothing any more, but a page that cancels still asks for it
 CALL = re.compile(rf"{API}call/(v2/)?([A-Za-z0-9_]{{1,64}})")
 
 LARGEST_BODY = 2**20  # bytes of what is not a file
@@ -94,7 +95,7 @@ class Gate:
             raise Refused(405, "Only GET, HEAD and POST are answered here.")
         path = path.rstrip("/")
         call = CALL.fullmatch(path)
-        if path not in (JOIN, CANCEL, UPLOAD) and not call:
+        if path not in (JOIN, CANCEL, RESET, UPLOAD) and not call:
             raise Refused(404, "There is no such page here.")
         if leaving.is_set():
             raise Refused(503, "The server is about to restart: try again in a minute.", 10)
@@ -106,6 +107,8 @@ class Gate:
             value = shape.parse(body)
             if path == CANCEL:
                 shape.cancelled(value, page)
+            elif path == RESET:
+                shape.check_event(value)
             else:
                 if call:
                     function = shape.called(call[2], value, page, by_name=bool(call[1]))

@@ -106,12 +106,17 @@ def _with_data(function: BlockFunction, value: dict[str, Any]) -> BlockFunction:
     return function
 
 
-def cancelled(value: dict[str, Any], page: Blocks) -> None:
-    """Check what is to be cancelled; ValueError if that cannot be."""
-    for name in ("session_hash", "event_id"):
+def check_event(value: dict[str, Any], *names: str) -> None:
+    """Check the names of a session or an event; ValueError if one cannot be such a name."""
+    for name in names or ("event_id",):
         text = value.get(name)
         if not isinstance(text, str) or not SESSION.fullmatch(text):
             raise ValueError(f"{name} must be 1 to 64 letters, digits, - or _.")
+
+
+def cancelled(value: dict[str, Any], page: Blocks) -> None:
+    """Check what is to be cancelled; ValueError if that cannot be."""
+    check_event(value, "session_hash", "event_id")
     index = value.get("fn_index")
     if isinstance(index, bool) or not isinstance(index, int) or index not in page.fns:
         raise ValueError("fn_index must be the number of one of the page's functions.")

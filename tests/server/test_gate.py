@@ -54,7 +54,7 @@ def test_what_it_does_not_need_is_closed(client, path):
     "path",
     [
         "/login", f"{API}/run/sample", f"{API}/api/sample", f"{API}/process_recording",
-        f"{API}/vibe-edit", f"{API}/component_server", f"{API}/stream/abc", f"{API}/reset",
+        f"{API}/vibe-edit", f"{API}/component_server", f"{API}/stream/abc",
     ],
 )  # fmt: skip
 def test_no_other_route_takes_anything(client, path):
@@ -137,6 +137,12 @@ def test_a_stream_is_for_a_session_that_asked(client):
 )  # fmt: skip
 def test_what_cannot_be_cancelled_is_refused(client, body):
     assert client.post(f"{API}/cancel", body).status_code == 400
+
+
+def test_a_page_that_cancels_may_reset_what_it_likes(client):
+    assert client.post(f"{API}/reset", {"event_id": "nothing"}).status_code == 200
+    for body in ({}, {"event_id": 3}, {"event_id": None}, {"event_id": "a" * 100}):
+        assert client.post(f"{API}/reset", body).status_code == 400
 
 
 def test_cancelling_what_is_over_does_nothing(client):
