@@ -186,6 +186,7 @@ class Registry:
     def _work(self, job: Job) -> None:
         priority.stand_back(priority.TRAINING)
         state, message = FAILED, ""
+        models.learning.add(job.key)
         try:
             message = self._train(job)
             state = DONE
@@ -201,6 +202,7 @@ class Registry:
         except Exception:
             log.exception("what a training learned could not be kept")
             state, message = FAILED, "What was learned could not be kept."
+        models.learning.discard(job.key)
         with self._lock:
             job.state, job.message = state, message[:1].upper() + message[1:]
             job.plan, job.data, job.training = replace(job.plan, load=_forgotten), None, None

@@ -31,6 +31,9 @@ _forked = False  # whether this process began as a copy of another
 _of_hub: dict[str, Path] = {}  # the folders of those of UNNOISE_MODELS, by id
 _missing: dict[str, str] = {}  # why others of them are not there, in a sentence each
 _own: OrderedDict[str, tuple[str, Checkpoint]] = OrderedDict()
+# Keys of models that are being trained here: what the disk holds of them is not yet the model, and
+# runs of it would be remembered as the model's.
+learning: set[str] = set()
 
 
 @cache
@@ -114,7 +117,7 @@ def find(key: Any) -> tuple[str, Checkpoint] | None:
 
     One that was kept before the process began, or by another one, comes back from the disk.
     """
-    if not isinstance(key, str):
+    if not isinstance(key, str) or key in learning:
         return None
     if key not in _own and (kept := shelf.get(key)):
         _take_in(key, *kept)

@@ -415,6 +415,23 @@ def test_a_thread_only_ever_gets_nicer(before):
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < priority.TRAINING
 
 
+def test_what_is_on_disk_of_a_training_under_way_is_no_model_yet(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "KEEP_SECONDS", (0.0, 0.0))
+    seen, put = [], jobs.shelf.put
+
+    def look(key, title, checkpoint):
+        put(key, title, checkpoint)
+        seen.append(models.own_choices([key]))
+
+    monkeypatch.setattr(jobs.shelf, "put", look)
+    own = registry()
+    job = own.start(plan_of(amount=2), "a")
+    assert ends(job)
+    assert seen[:2] == [(), ()]
+    assert models.own_choices([job.key]) == (("yours: digits, step 2", job.key),)
+    assert models.learning == set()
+
+
 def test_what_is_learned_so_far_is_on_disk_should_the_process_end(registry, monkeypatch):
     kept = []
     monkeypatch.setattr(jobs, "KEEP_SECONDS", (0.0, 0.0))
