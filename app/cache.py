@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -39,6 +39,14 @@ class LRU(Generic[K, V]):
             while self._bytes > self.most_bytes:
                 _, (_, freed) = self._values.popitem(last=False)
                 self._bytes -= freed
+
+    def known(self, key: K, make: Callable[[], V], nbytes: Callable[[V], int]) -> V:
+        """What is kept under `key`, or else made, and then kept; two may make it at once."""
+        value = self.get(key)
+        if value is None:
+            value = make()
+            self.put(key, value, nbytes(value))
+        return value
 
     @property
     def nbytes(self) -> int:

@@ -60,12 +60,11 @@ def walk(schedule: NoiseSchedule, x0: Tensor, t: int, eps: Tensor, seed: int) ->
 def _places_of(schedule: NoiseSchedule, x0: Tensor, seed: int) -> dict[int, Place]:
     """Where a chain stood after 0, EVERY, 2 · EVERY … steps, as far as it was walked."""
     key = schedule.betas.numpy().tobytes(), x0.numpy().tobytes(), seed
-    places = CHAINS.get(key)
-    if places is None:
-        start = torch.Generator().manual_seed(seed).get_state()
-        places = {0: (x0, torch.zeros_like(x0), start)}
-        CHAINS.put(key, places, 2 * x0.nbytes * (schedule.T // EVERY + 1))
-    return places
+
+    def begun() -> dict[int, Place]:
+        return {0: (x0, torch.zeros_like(x0), torch.Generator().manual_seed(seed).get_state())}
+
+    return CHAINS.known(key, begun, lambda _: 2 * x0.nbytes * (schedule.T // EVERY + 1))
 
 
 def walk_rows(schedule: NoiseSchedule, w: Walk) -> list[dict]:

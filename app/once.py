@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.cache import LRU
 
@@ -13,6 +13,15 @@ S = TypeVar("S")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 LOOK_SECONDS = 0.05  # how often one who looks on asks for news
+
+
+def outcome(steps: Generator[Any, None, V]) -> V:
+    """What a generator returns, without looking on."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ from app.catalogue import CUSTOM, Recipe
 from app.evenly import evenly
 from app.forms import LARGEST_SEED, check_choice, check_integer, check_number
 from app.formulas import Formula, formula
-from app.once import Once
+from app.once import Once, outcome
 from app.pictures import Picture, to_pixels
 from app.settings import current
 from model.checkpoint import Checkpoint
@@ -329,9 +329,4 @@ def _lanes(step: Step, rule: Formula, adds_noise: bool) -> dict[str, Tensor]:
 
 def compute(settings: RunSettings) -> Run:
     """`record` without looking on."""
-    steps = record(settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return outcome(record(settings))

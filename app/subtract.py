@@ -5,7 +5,7 @@ All timesteps of a picture go through the network as one batch: here nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,17 +83,13 @@ def ask(settings: RunSettings, x: Tensor, t: Sequence[int]) -> Prediction:
 LOOKS: LRU[tuple, tuple[Look, Tensor]] = LRU(current().run_cache << 18)
 
 
-def _known(key: tuple, look: Callable[[], tuple[Look, Tensor]]) -> tuple[Look, Tensor]:
-    found = LOOKS.get(key)
-    if found is None:
-        found = look()
-        LOOKS.put(key, found, 4 * found[0].x.nbytes)
-    return found
+def _nbytes(look: tuple[Look, Tensor]) -> int:
+    return 4 * look[0].x.nbytes
 
 
 def along(run: Run) -> Look:
     """The network's own words along a run, before they are clipped."""
-    return _known((run.settings,), lambda: (_along(run), run.final))[0]
+    return LOOKS.known((run.settings,), lambda: (_along(run), run.final), _nbytes)[0]
 
 
 def _along(run: Run) -> Look:
@@ -107,7 +103,7 @@ def _along(run: Run) -> Look:
 def microscope(settings: RunSettings, x0: Tensor) -> tuple[Look, Tensor]:
     """A known picture (C, H, W) noised to every t with one ε; returns the look, and that ε."""
     key = settings, x0.numpy().tobytes()
-    return _known(key, lambda: _microscope(settings, x0))
+    return LOOKS.known(key, lambda: _microscope(settings, x0), _nbytes)
 
 
 def _microscope(settings: RunSettings, x0: Tensor) -> tuple[Look, Tensor]:

@@ -65,13 +65,8 @@ def _check_no_address(part: dict[str, Any]) -> None:
 
 def joined(value: dict[str, Any], page: Blocks) -> BlockFunction:
     """The function that a request of the page asks for; ValueError if it asks for none."""
-    session = value.get("session_hash")
-    if not isinstance(session, str) or not SESSION.fullmatch(session):
-        raise ValueError("session_hash must be 1 to 64 letters, digits, - or _.")
-    index = value.get("fn_index")
-    if isinstance(index, bool) or not isinstance(index, int) or index not in page.fns:
-        raise ValueError("fn_index must be the number of one of the page's functions.")
-    function = _with_data(page.fns[index], value)
+    check_event(value, "session_hash")
+    function = _with_data(_numbered(value, page), value)
     wanted, got = len(function.inputs), len(value.get("data", []))
     if wanted != got and not function.cancels:
         raise ValueError(f"data must hold this function's {wanted} inputs, got {got}.")
@@ -94,10 +89,16 @@ def called(
                 f"/{name} has no parameter {unknown[0]!r:.40}: it takes {', '.join(known)}."
             )
         return function
-    session = value.get("session_hash")
-    if session is not None and not (isinstance(session, str) and SESSION.fullmatch(session)):
-        raise ValueError("session_hash must be 1 to 64 letters, digits, - or _.")
+    if value.get("session_hash") is not None:
+        check_event(value, "session_hash")
     return _with_data(function, value)
+
+
+def _numbered(value: dict[str, Any], page: Blocks) -> BlockFunction:
+    index = value.get("fn_index")
+    if isinstance(index, bool) or not isinstance(index, int) or index not in page.fns:
+        raise ValueError("fn_index must be the number of one of the page's functions.")
+    return page.fns[index]
 
 
 def _with_data(function: BlockFunction, value: dict[str, Any]) -> BlockFunction:
@@ -117,6 +118,4 @@ def check_event(value: dict[str, Any], *names: str) -> None:
 def cancelled(value: dict[str, Any], page: Blocks) -> None:
     """Check what is to be cancelled; ValueError if that cannot be."""
     check_event(value, "session_hash", "event_id")
-    index = value.get("fn_index")
-    if isinstance(index, bool) or not isinstance(index, int) or index not in page.fns:
-        raise ValueError("fn_index must be the number of one of the page's functions.")
+    _numbered(value, page)

@@ -11,6 +11,7 @@ import torch
 
 from app import anatomy, fans, models, runs, subtract
 from app.cache import LRU
+from app.once import outcome
 from app.pictures import built_in, to_pixels
 from app.run_scene import progress_payload
 from app.settings import current
@@ -68,14 +69,6 @@ def same(one, other):
         torch.testing.assert_close(there, here, rtol=1e-3, atol=1e-3 * scale, equal_nan=True)
 
 
-def end(generator):
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
-
-
 PHOTO = built_in("digit-3")
 WORK = {
     "a run": lambda: runs.compute(asked()),
@@ -84,11 +77,11 @@ WORK = {
     "a run by DPM-Solver++": lambda: runs.compute(asked(sampler="dpm_solver")),
     "on another schedule": lambda: runs.compute(asked(family="cosine", T=50, clip=False)),
     "from a picture": lambda: runs.compute(asked(picture=PHOTO, from_step=400)),
-    "many samples": lambda: end(runs.endings(asked(), [1, 2, 3])),
-    "each label": lambda: end(runs.endings(asked(), [0] * 10, range(10))),
-    "branches": lambda: end(fans.start(asked(), 2)[0]),
+    "many samples": lambda: outcome(runs.endings(asked(), [1, 2, 3])),
+    "each label": lambda: outcome(runs.endings(asked(), [0] * 10, range(10))),
+    "branches": lambda: outcome(fans.start(asked(), 2)[0]),
     "subtract all": lambda: subtract.along(runs.compute(asked(sampler="ddpm"))),
-    "few and many steps": lambda: end(subtract.compare(asked(steps=1))),
+    "few and many steps": lambda: outcome(subtract.compare(asked(steps=1))),
     "the microscope": lambda: subtract.microscope(asked(), PHOTO.as_input((1, 16, 16))),
     "embeddings": lambda: anatomy.embedding_tables(inside()),
 }

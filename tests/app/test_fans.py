@@ -10,6 +10,7 @@ from PIL import Image
 
 from app import fans, runs
 from app.cache import LRU
+from app.once import outcome
 from app.pictures import to_pixels
 from tests.app.test_formulas import SAMPLERS
 
@@ -43,16 +44,8 @@ def test_branches_from_late_steps_lie_closer_together(sampler):
 def test_branches_that_are_known_are_not_computed_again(monkeypatch):
     monkeypatch.setattr(runs.ENDINGS, "cache", LRU(10**6))
     settings = settings_of(sampler="ddpm")
-    first, again = (end_of(fans.start(settings, 2)[0]) for _ in range(2))
+    first, again = (outcome(fans.start(settings, 2)[0]) for _ in range(2))
     assert again is first
-
-
-def end_of(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def test_branches_begin_at_the_very_image_of_the_run():

@@ -24,6 +24,7 @@ from app.tabs import subtract as subtract_tab
 from app.ui import build
 from model.checkpoint import load_checkpoint
 from tests.app.reverse_inputs import inputs
+from tests.app.test_devices import tensors
 
 
 @pytest.fixture(autouse=True)
@@ -179,17 +180,6 @@ def assert_same(one, other):
             assert_same(a, b)
     else:
         assert one == other
-
-
-def tensors(value):
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from tensors(part)
 
 
 def test_what_is_on_show_is_known_again_after_the_journey(sent):
