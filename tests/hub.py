@@ -10,12 +10,29 @@ import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 TOKEN = "hf_stand_in"
 LARGE = (".safetensors", ".png")  # what the Hub's own .gitattributes sends past git
 
 
-class Hub:
+class StandIn:
+    """A server of this computer for as long as a ``with``, at `endpoint`."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Hub(StandIn):
     """Files of each Space by name, and the commits that brought them."""
 
     def __init__(self) -> None:
@@ -25,16 +42,7 @@ class Hub:
         self.created: list[dict] = []
         self.validated: list[dict] = []  # what was asked about a README
         self.complaints: list[dict] = []  # and what is answered: {"message": …}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Hub:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
     def create(self, asked: dict) -> dict:
         name = f"{asked['organization']}/{asked['name']}"

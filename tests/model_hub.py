@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.hub import StandIn
 
 REVISION = "5" * 40
 
 
-class ModelHub:
+class ModelHub(StandIn):
     """Files of each model by id; `huggingface_hub` finds it through HF_ENDPOINT."""
 
     def __init__(self, models: dict[str, dict[str, bytes]]) -> None:
         self.models = models
         self.asked: list[str] = []  # files whose content was sent
         self.pretended: dict[tuple[str, str], int] = {}  # sizes that are not true
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> ModelHub:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
     def describe(self, path: str) -> dict | list | None:
         """The answer to a question about a model; None where there is none."""
