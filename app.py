@@ -35,15 +35,22 @@ def main() -> str | None:
     print("Starting Unnoise ...", flush=True)
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
-    from app import models
+    from app import models, priority
+    from app.apart import NETWORKS, TRAININGS
     from app.leave import finish
     from app.ui import build, launch_options, warm_up
+    from app.workers import Worker
 
     try:
         models.device()
     except ValueError as error:
         return str(error)
-    demo = build()
+    lenders = {}
+    if settings.processes:
+        models.only_described_here()
+        lenders[NETWORKS] = Worker(priority.PASSES, models.handed_on)
+        lenders[TRAININGS] = Worker(priority.TRAINING, models.handed_on)
+    demo = build(lenders)
     for sentence in models.problems():  # which the page says, too
         print(sentence, file=sys.stderr)
     demo.queue(api_open=False, max_size=settings.queue_size)
@@ -61,12 +68,12 @@ def main() -> str | None:
         if not demo.is_running and (problem := port_problem(host, port)):
             return problem
         raise
-    threading.Thread(target=warm_up, daemon=True).start()
+    threading.Thread(target=warm_up, args=(lenders.get(NETWORKS),), daemon=True).start()
     print(f"Unnoise is ready: open {demo.local_url} (Ctrl+C stops it).", flush=True)
     with suppress(SystemExit):  # the signal
         demo.block_thread()
     with suppress(SystemExit):  # a second one, from somebody without patience
-        finish(demo)
+        finish(demo, lenders.get(TRAININGS))
     # Python's own exit aborts with an error if a thread is training a network at that moment.
     os._exit(0)
 

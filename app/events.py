@@ -25,6 +25,10 @@ EXPORT: dict[str, Any] = {
 }
 # The same of a run, whose network is asked again where the run is no longer known.
 EXPORT_RUN: dict[str, Any] = EXPORT | {"concurrency_id": "run export"}
+# Begins a training, looks on at it, or ends it: at once too, but where the trainings are.
+JOB: dict[str, Any] = QUICK | {"concurrency_id": "job"}
+# Draws files of it.
+EXPORT_JOB: dict[str, Any] = EXPORT | {"concurrency_id": "job export"}
 # Runs a network: seconds of all cores. A few at once, whose passes are put together, so that a
 # short run need not wait for the end of a long one; the others are told their place.
 NETWORK: dict[str, Any] = {

@@ -163,6 +163,12 @@ class Registry:
                 if not job.over:
                     self.stop(job)
 
+    def wait(self, seconds: float) -> None:
+        """Return when no job is under way any more, or `seconds` later."""
+        until = time.monotonic() + seconds
+        while self._running and time.monotonic() < until:
+            time.sleep(0.02)
+
     def _drop_abandoned(self) -> None:
         for job in [job for job in self._queue if self._abandoned(job)]:
             self.stop(job)
@@ -199,6 +205,8 @@ class Registry:
             message = "The training ended by an error in the app, which the server has noted."
         try:
             self._keep(job)
+        except ValueError as error:
+            state, message = FAILED, str(error)
         except Exception:
             log.exception("what a training learned could not be kept")
             state, message = FAILED, "What was learned could not be kept."
@@ -288,3 +296,9 @@ def _budget(job: Job) -> float:
 
 
 REGISTRY = Registry(current().jobs, current().waiting, current().grace)
+
+
+def end_all(seconds: float) -> None:
+    """End all trainings, and wait at most so long until what they learned is kept."""
+    REGISTRY.close()
+    REGISTRY.wait(seconds)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import time
+from threading import Thread
 
 import gradio as gr
 
-from app.jobs import REGISTRY
+from app import apart, jobs
+from app.apart import Lender
 from app.server import health, journal
 
 PATIENCE = 6.0  # seconds for what is under way; with all else that stays below 10
 TELL = 0.3  # for the last words to reach the pages
 
 
-def finish(page: gr.Blocks) -> None:
-    """Take in nothing new, wait for the events under way, end the trainings, close the server."""
+def finish(page: gr.Blocks, trainings: Lender | None = None) -> None:
+    """Take in nothing new, wait for the events under way, end the trainings, close the server.
+
+    `trainings` is where they are, if not here.
+    """
     health.leaving.set()
     journal.note("leaving")
-    REGISTRY.close()
+    ending = Thread(target=apart.done, args=(trainings, jobs.end_all, PATIENCE))
+    ending.start()
     until = time.monotonic() + PATIENCE
     queue = page._queue
     while time.monotonic() < until and (len(queue) or queue.get_active_worker_count()):
         time.sleep(0.05)
+    ending.join(max(0.0, until - time.monotonic()))
     time.sleep(TELL)
     page.close(verbose=False)
     journal.note("left")

@@ -5,11 +5,12 @@ A session's own model, trained or uploaded there, has a key that nobody can gues
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ PREFERRED = ("fashion", "fashion-v", "cats", "digits")  # what the page offers f
 ANY = "any"
 MOST_OWN = 64  # models of all sessions in memory together; the oldest goes first
 _loading = threading.Lock()
+_page_only = False  # whether networks are asked in other processes than this one
 _forked = False  # whether this process began as a copy of another
 _of_hub: dict[str, Path] = {}  # the folders of those of UNNOISE_MODELS, by id
 _missing: dict[str, str] = {}  # why others of them are not there, in a sentence each
@@ -42,6 +44,8 @@ def device() -> torch.device:
 
     Raises ValueError with one sentence for a device that is not there.
     """
+    if _page_only:
+        return torch.device("cpu")
     try:
         chosen = choose_device(current().device)
     except ValueError as error:
@@ -51,6 +55,13 @@ def device() -> torch.device:
         # be any faster for it; what the page shows is to be what a processor would show.
         torch.backends.cudnn.allow_tf32 = False
     return chosen
+
+
+def only_described_here() -> None:
+    """Networks are asked in other processes than this one, which then needs no device."""
+    global _page_only
+    _page_only = True
+    device.cache_clear()
 
 
 def there(x: Tensor) -> Tensor:
@@ -68,6 +79,15 @@ def fetch() -> None:
             _missing.pop(repo, None)
         except (ValueError, OSError) as error:
             _missing[repo] = f"The model {repo} cannot be used: {str(error).removesuffix('.')}."
+
+
+def handed_on() -> partial[None]:
+    """What another process of this app begins with, so that it does not ask the Hub again."""
+    return partial(_of_hub_at, dict(_of_hub))
+
+
+def _of_hub_at(folders: dict[str, Path]) -> None:
+    _of_hub.update(folders)
 
 
 def offered() -> list[str]:
@@ -97,8 +117,13 @@ def keep(key: str, title: str, checkpoint: Checkpoint) -> None:
             "This Space asks networks in processes of their own, and keeps nothing on the disk "
             "where they could find yours: run Unnoise on your own computer."
         )
+    kept = shelf.put(key, title, checkpoint)
+    if not kept and multiprocessing.parent_process() is not None:
+        raise ValueError(
+            "The other tabs cannot have this model, since the server's disk does not take it: "
+            "download it and run Unnoise on your own computer."
+        )
     _take_in(key, title, checkpoint)
-    shelf.put(key, title, checkpoint)
 
 
 def _take_in(key: str, title: str, checkpoint: Checkpoint) -> None:

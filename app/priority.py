@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-PASSES, TRAINING = 5, 10  # how far threads that ask networks, or train them, stand back
+PASSES, TRAINING = 10, 15  # how far threads that ask networks, or train them, stand back
 
 
 def stand_back(niceness: int) -> None:

@@ -43,6 +43,7 @@ class Settings:
     keep_hours: int = 24  # UNNOISE_KEEP_HOURS: for which people's own models stay on disk; 0: never
     keep_models: int = 64  # UNNOISE_KEEP_MODELS: most of them, the oldest goes first
     log: bool = False  # UNNOISE_LOG: one line of JSON for each event
+    processes: bool = True  # UNNOISE_PROCESSES: networks and trainings in processes of their own
     device: str = ""  # UNNOISE_DEVICE: cuda, mps or cpu; without it, the best that is there
     models: tuple[str, ...] = ()  # UNNOISE_MODELS: checkpoints of the Hub to offer, by their ids
     language: str = "en"  # UNNOISE_LANGUAGE: a folder of app/texts
@@ -88,6 +89,7 @@ class Settings:
             keep_models=_integer(env, "UNNOISE_KEEP_MODELS", cls.keep_models, 1, 100_000),
             # A server's events are for its keeper; at one's own computer they are noise.
             log=_integer(env, "UNNOISE_LOG", 1 if env.get("SPACE_ID") else 0, 0, 1) == 1,
+            processes=_processes(env, zero_gpu),
             device=_device(env, "UNNOISE_DEVICE"),
             models=_repositories(env, "UNNOISE_MODELS"),
             zero_gpu=zero_gpu,
@@ -140,6 +142,17 @@ def _jobs(env: Mapping[str, str], default: int, zero_gpu: bool) -> int:
             f"UNNOISE_JOBS must be 0 on ZeroGPU, which lends no GPU to a training, got '{jobs}'."
         )
     return jobs
+
+
+def _processes(env: Mapping[str, str], zero_gpu: bool) -> bool:
+    # From one process to the other a model of one's own travels by the disk.
+    kept = _integer(env, "UNNOISE_KEEP_HOURS", Settings.keep_hours, 0, 100_000) > 0
+    possible = kept and not zero_gpu
+    chosen = _integer(env, "UNNOISE_PROCESSES", int(possible), 0, 1) == 1
+    if chosen and not possible:
+        why = "on ZeroGPU, which has its own" if zero_gpu else "where UNNOISE_KEEP_HOURS is 0"
+        raise ValueError(f"UNNOISE_PROCESSES must be 0 {why}, got '1'.")
+    return chosen
 
 
 def _device(env: Mapping[str, str], name: str) -> str:

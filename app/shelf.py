@@ -26,10 +26,10 @@ def folder() -> Path:
     return cache_folder() / "own"
 
 
-def put(key: str, title: str, checkpoint: Checkpoint) -> None:
-    """Keep a model, and drop the old ones; a disk that is full or closed is no error here."""
+def put(key: str, title: str, checkpoint: Checkpoint) -> bool:
+    """Keep a model, and drop the old ones; whether it is there, since a disk may be full."""
     if not current().keep_hours:
-        return
+        return False
     place = _place(key)
     average = None
     if checkpoint.mean is not None:
@@ -38,8 +38,10 @@ def put(key: str, title: str, checkpoint: Checkpoint) -> None:
         save_checkpoint(place, checkpoint.net, checkpoint.config, average=average)
         write_whole(place / TITLE, title.encode())  # the last: without it there is no model
         _drop_old()
+        return True
     except OSError as error:
         journal.note("shelf.put", outcome="failed", error=type(error).__name__, code=error.errno)
+        return False
 
 
 def get(key: str) -> tuple[str, Checkpoint] | None:

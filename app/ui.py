@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app import api, links, models, server, theme, translation, zero
+from app import apart, api, links, models, server, theme, translation, zero
+from app.apart import Lender
 from app.components import RUNTIME, Header
 from app.links import Place
 from app.server import journal, sessions
@@ -20,8 +21,8 @@ from app.tabs import about, forward, reverse, schedules, subtract, train, unet
 FORGETS = (600, 3600)  # seconds: how often files are looked through, and how old they get
 
 
-def build() -> gr.Blocks:
-    """The whole page, not yet launched."""
+def build(lenders: Mapping[str, Lender] | None = None) -> gr.Blocks:
+    """The whole page, not yet launched; `lenders` say where its events compute (`app.apart`)."""
     models.fetch()
     with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=FORGETS) as page:
         session = Session.create()
@@ -30,7 +31,7 @@ def build() -> gr.Blocks:
             gr.Markdown(sentence, elem_classes="lesson")
         links.connect(header, lay_out(page, session))
         api.build()
-    zero.on_gpu(page)
+    apart.part(page, zero.lenders() | dict(lenders or {}))
     translation.translate(page)
     journal.keep(page)
     sessions.keep_little(page)
@@ -74,12 +75,12 @@ def _or_say_why(build_tab: Callable[[], Any]) -> Any:
         return None
 
 
-def warm_up() -> None:
-    """Compute what the Reverse tab shows first, so that nobody waits for it."""
+def warm_up(lender: Lender | None = None) -> None:
+    """Compute what the Reverse tab shows first, where `lender` asks networks: nobody waits then."""
     if current().zero_gpu:  # without an event, no GPU is lent
         return
     with suppress(ValueError):  # the page says what is missing
-        reverse.warm_up()
+        apart.done(lender, reverse.warm_up)
 
 
 def launch_options() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app import models
-from app.events import QUICK
+from app.events import JOB, QUICK
 from app.forms import says_what_is_wrong
 from app.pairs import ALONE, DEFAULTS
 from app.pictures import Picture
@@ -35,28 +35,29 @@ class Ways:
         self._open(event).success(lambda: [pair, *choose_pair(pair)], outputs=outputs, **QUICK)
 
     def to_model(self, event: Any, inputs: Any, choose: Callable[..., tuple]) -> None:
-        """Let `event` sample a model: `choose` makes (its key, a picture or None, from_step)."""
+        """Let `event` sample a model: `choose` makes (its key, a picture or None, from_step).
+
+        It is asked where the trainings are, and so must be a function of a module.
+        """
         controls = self.controls
         outputs = [
             controls.model, controls.label, controls.compare, controls.start, controls.from_step,
             controls.a.components["steps"], controls.asked,
         ]  # fmt: skip
-        self._open(event).success(
-            says_what_is_wrong(lambda given: _with_model(*choose(given))), inputs, outputs, **QUICK
-        ).success(
-            says_what_is_wrong(lambda given: choose(given)[1] or gr.skip()),
-            inputs,
-            self.session.picture,
-            **QUICK,
-        )
+        chosen = gr.State(None)
+        self._open(event).success(choose, inputs, chosen, **JOB).success(
+            with_model, chosen, outputs, **QUICK
+        ).success(lambda way: way[1] or gr.skip(), chosen, self.session.picture, **QUICK)
 
     def _open(self, event: Any) -> Any:
         # First of all: what a tab that was never opened is told, it may forget.
         return event(lambda: gr.Tabs(selected=self.name), outputs=self.tabs, js=TOP_JS, **QUICK)
 
 
-def _with_model(key: str, picture: Picture | None, from_step: int | None) -> list:
+@says_what_is_wrong
+def with_model(way: tuple[str, Picture | None, int | None]) -> list:
     """The controls for a model; for one that restores a picture, to begin with that, noised."""
+    key, picture, from_step = way
     label, place, asked = choose_model(key)
     steps = min(DEFAULTS["steps"], models.load(key).schedule.T)
     if picture is None:

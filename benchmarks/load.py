@@ -67,12 +67,20 @@ class Usage:
         busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0)
         return time.perf_counter(), *used, busy
 
+    def memory(self) -> float:
+        """MB of the server's processes together; libraries that they share count in each."""
+        total = 0.0
+        for process in [self.server, *self.server.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss / 1e6
+        return total
+
     def note(self) -> None:
         """A row: minutes, MB of the server, and shares of the machine since the last."""
         now = self._seconds()
         cores = psutil.cpu_count() or 1
         clock, *used = (b - a for a, b in zip(self._before, now, strict=True))
-        memory = self.server.memory_info().rss / 1e6
+        memory = self.memory()
         shares = [each / clock / cores for each in used]
         self.rows.append(((now[0] - self.started) / 60, memory, *shares))
         self._before = now
@@ -131,7 +139,7 @@ async def drive(options: argparse.Namespace, server: Server) -> tuple[Crowd, Usa
         await asyncio.sleep(ARRIVALS)
         crowd.counts_from = time.perf_counter()
         usage = Usage(psutil.Process(server.pid))
-        usage.rows.append((0, usage.server.memory_info().rss / 1e6))
+        usage.rows.append((0, usage.memory()))
         watching = asyncio.create_task(usage.watch())
         await asyncio.wait(living, timeout=60 * options.minutes + 150)
         usage.note()

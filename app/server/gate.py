@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.events import EXPORT, EXPORT_RUN, NETWORK
+from app.events import EXPORT, EXPORT_JOB, EXPORT_RUN, NETWORK
 from app.server import shape
 from app.server.health import PATH, leaving
 from app.server.limits import Buckets, Rate
@@ -40,7 +40,7 @@ CALL = re.compile(rf"{API}call/(v2/)?([A-Za-z0-9_]{{1,64}})")
 LARGEST_BODY = 2**20  # bytes of what is not a file
 PATIENCE = 30.0  # seconds for which a client may send nothing
 HOUR = 3600.0
-HEAVY_KINDS = {kind["concurrency_id"] for kind in (NETWORK, EXPORT, EXPORT_RUN)}
+HEAVY_KINDS = {kind["concurrency_id"] for kind in (NETWORK, EXPORT, EXPORT_RUN, EXPORT_JOB)}
 LIGHT = Rate(burst=200, per_second=20)  # of one session
 SESSIONS = 20  # as many sessions may share an address, a class behind one router, at full rate
 

@@ -47,6 +47,9 @@ def keep(page: gr.Blocks) -> None:
 
 def name_of(handler: Callable[..., Any]) -> str:
     """How the journal calls a handler: its module and its own name, such as "reverse.show"."""
+    handler = inspect.unwrap(handler)
+    if isinstance(handler, functools.partial):
+        return name_of(handler.func)
     module = getattr(handler, "__module__", "").rpartition(".")[2]
     return f"{module}.{handler.__qualname__.partition('.<locals>')[0]}"
 
@@ -79,16 +82,17 @@ def _watched(event: str) -> Iterator[None]:
         outcome = {"outcome": "left"}
         raise
     except BaseException as error:
-        outcome = {"outcome": "failed", "error": type(error).__name__, "at": _place(error)}
+        outcome = {"outcome": "failed", "error": type(error).__name__, "at": place_of(error)}
         raise
     finally:
         note(event, ms=round(1000 * (time.perf_counter() - began), 1), **outcome)
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """Where it was raised, from outside in: files and lines, no values."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
-    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return " > ".join([*places, *getattr(error, "__notes__", [])])  # of another process
 
 
 class _Printer:
@@ -97,4 +101,4 @@ class _Printer:
     @staticmethod
     def print_exc() -> None:
         error = sys.exc_info()[1]
-        note("gradio", outcome="failed", error=type(error).__name__, at=_place(error))
+        note("gradio", outcome="failed", error=type(error).__name__, at=place_of(error))

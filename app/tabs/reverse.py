@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,7 @@ from app.run_scene import PLAIN, SHOWN, runs_payload
 from app.runs import RunSettings
 from app.session import Session
 from app.ways import TOP_JS, Ways
+from app.wish import Wish
 
 SCENE = "reverse"
 PLACE_JS = f"(...given) => [window.unnoise.scene('{SCENE}').timeNow(), ...given.slice(1)]"
@@ -41,13 +43,6 @@ ONE_LABEL, EACH_LABEL = "all of this label", "one of each class, from the same n
 
 
 # -- handlers ----------------------------------------------------------------------------------
-
-
-@dataclass
-class Wish:
-    """The runs that one session asked for last; one object for all its events."""
-
-    runs: tuple[RunSettings, ...] | None = None
 
 
 def ask(wish: Wish, *inputs: Any) -> None:
@@ -308,7 +303,7 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
     samples.picked(choose_sample, outputs=picked, js=TOP_JS, **QUICK)
     for form, button in saves.items():
         button.click(
-            lambda shown, form=form: export(form, shown), session.runs, download, **EXPORT_RUN
+            partial(export, form), session.runs, download, **EXPORT_RUN
         )
 
     offer_own(session, controls.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ import gradio as gr
 from app import archives, models, plans, train_scene
 from app.components import Chart, Download, Equations, Progress, RunData, Steps, Walk
 from app.components.fields import FileUpload
-from app.events import EXPORT, QUICK
+from app.events import EXPORT_JOB, JOB, QUICK
 from app.forms import says_what_is_wrong
 from app.jobs import PAUSED, REGISTRY, RUNNING, WAITING, Job
 from app.links import Place
@@ -45,7 +46,7 @@ def start(mine: Any, picture: Any, *values: Any) -> tuple:
     mine = remembered(mine)
     job = REGISTRY.start(plan_of(picture, *values), mine["owner"])
     keys = [job.key, *mine["models"]][:MOST_MODELS]
-    return mine | {"job": job.key, "models": keys}, gr.Timer(active=True), 0
+    return mine | {"job": job.key, "models": keys}, gr.update(active=True), 0
 
 
 def remembered(mine: Any) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def find_again(mine: Any) -> tuple:
     job = REGISTRY.find(mine["job"])
     note = gone(mine) if job is None else gr.skip()
     kept = mine if job else mine | {"job": ""}  # that it is gone is told once
-    return kept, gr.Timer(active=job is not None), models.own_choices(mine["models"]), note
+    return kept, gr.update(active=job is not None), models.own_choices(mine["models"]), note
 
 
 def gone(mine: dict[str, Any]) -> Any:
@@ -88,7 +89,7 @@ def watch(mine: Any, frames: Any) -> tuple:
     job = REGISTRY.find(mine["job"])
     if job is None:
         own = models.own_choices(mine["models"])
-        return None, *[gr.skip()] * 5, gone(mine), own, *buttons(None), gr.Timer(active=False)
+        return None, *[gr.skip()] * 5, gone(mine), own, *buttons(None), gr.update(active=False)
     moments = job.film[:]
     scene, count = gr.skip(), gr.skip()
     if moments and frames != (job.key, moments[-1].step):
@@ -99,7 +100,7 @@ def watch(mine: Any, frames: Any) -> tuple:
     return (
         status(job), scene, *curves, train_scene.algorithm_rows(job), count,
         gr.update(value=words(job), visible=bool(words(job))), models.own_choices(mine["models"]),
-        *buttons(job), gr.Timer(active=not job.over),
+        *buttons(job), gr.update(active=not job.over),
     )  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def words(job: Job) -> str:
         return "" if job.records else "**Loading** the pictures …"
     s = "" if job.steps == 1 else "s"
     steps = f" after {job.steps:,} step{s}" if job.steps else ""
-    tail = " The model is in the lists of Reverse and Subtract all." if job.checkpoint else ""
+    tail = " The model is in the lists of Reverse and Subtract all." if models.find(job.key) else ""
     return f"**Ended{steps}.** {job.message}{tail}"
 
 
@@ -303,14 +304,14 @@ def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) ->
         progress, scene, loss, bands, algorithm, frames, note, session.own, begin, rest, end,
         fetch, walk, results, clock,
     ]  # fmt: skip
-    begin.click(start, [session.mine, *inputs], [session.mine, clock, frames], **QUICK).success(
-        watch, [session.mine, frames], showing, **QUICK
+    begin.click(start, [session.mine, *inputs], [session.mine, clock, frames], **JOB).success(
+        watch, [session.mine, frames], showing, **JOB
     )
-    page.load(find_again, session.mine, [session.mine, clock, session.own, note], **QUICK)
-    clock.tick(watch, [session.mine, frames], showing, **QUICK)
+    page.load(find_again, session.mine, [session.mine, clock, session.own, note], **JOB)
+    clock.tick(watch, [session.mine, frames], showing, **JOB)
     for button, handler in ((rest, pause), (end, stop)):
-        button.click(handler, session.mine, **QUICK).success(
-            watch, [session.mine, frames], showing, **QUICK
+        button.click(handler, session.mine, **JOB).success(
+            watch, [session.mine, frames], showing, **JOB
         )
     fields = controls.fields
     fields["source"].input(
@@ -324,16 +325,17 @@ def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) ->
         describe, inputs, [controls.size_note, command, python],
         trigger_mode="always_last", **QUICK,
     )  # fmt: skip
-    fetch.click(download, session.mine, saving, **EXPORT)
-    given.upload(upload, [session.mine, given], [session.mine, session.own, note], **QUICK).failure(
+    fetch.click(download, session.mine, saving, **EXPORT_JOB)
+    given.upload(upload, [session.mine, given], [session.mine, session.own, note], **JOB).failure(
         lambda: None, outputs=given, **QUICK
     )
     for form, button in forms.items():
-        button.click(lambda mine, form=form: export(form, mine), session.mine, saving, **EXPORT)
+        button.click(partial(export, form), session.mine, saving, **EXPORT_JOB)
     controls.keep(place)
     ways.to_model(walk.click, session.mine, to_walk)
 
 
+@says_what_is_wrong
 def to_walk(mine: Any) -> tuple[str, Any, int | None]:
     """The model that was trained, the picture to restore with it, and from which t."""
     job = own_job(mine)

@@ -10,6 +10,7 @@ from app import api, models
 from app.session import Session
 from app.tabs import reverse
 from app.ui import build
+from app.wish import Wish
 from tests.app.reverse_inputs import inputs
 
 
@@ -90,7 +91,7 @@ def test_without_any_model_one_sentence_says_what_to_do(folder, missing):
         models.names()
     for call in (
         lambda: api.sample(),
-        lambda: next(reverse.show(reverse.Wish(), (), *inputs())),
+        lambda: next(reverse.show(Wish(), (), *inputs())),
     ):
         with pytest.raises(gr.Error, match="There is no trained model in checkpoints/"):
             call()

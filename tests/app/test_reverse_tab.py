@@ -17,6 +17,7 @@ from app.pictures import to_pixels
 from app.run_controls import Controls, read
 from app.session import Session
 from app.tabs import reverse
+from app.wish import Wish
 from tests.app.reverse_inputs import inputs
 from tests.app.test_runs import BAD
 
@@ -35,7 +36,7 @@ def every_step(monkeypatch):
 
 
 def show(shown, *given, wish=None):
-    return reverse.show(wish or reverse.Wish(), shown, *given)
+    return reverse.show(wish or Wish(), shown, *given)
 
 
 def last(generator):
@@ -139,7 +140,7 @@ def test_a_run_that_is_given_up_stops_and_leaves_nothing_behind(monkeypatch, eve
 
 
 def test_another_wish_ends_the_run_that_is_under_way(every_step, cache):
-    wish, long = reverse.Wish(), inputs({"steps": 900})
+    wish, long = Wish(), inputs({"steps": 900})
     reverse.ask(wish, *long)
     showing = show((), *long, wish=wish)
     next(showing)

@@ -38,6 +38,7 @@ def test_an_empty_environment_gives_the_defaults():
         device="",
         models=(),
         language="en",
+        processes=True,
         zero_gpu=False,
     )
 
@@ -106,6 +107,7 @@ def test_every_variable_is_read(tmp_path, monkeypatch):
         device="cuda:1",
         models=("someone/fish", "someone/birds.v2"),
         language="fr",
+        processes=False,
         zero_gpu=True,
     )
     unread = [f for f in fields(Settings) if getattr(settings, f.name) == f.default]
@@ -121,6 +123,18 @@ def test_a_space_listens_to_everybody_unless_told_otherwise():
     assert Settings.from_env({"SPACE_ID": "someone/unnoise"}).host == "0.0.0.0"
     told = {"SPACE_ID": "someone/unnoise", "GRADIO_SERVER_NAME": "127.0.0.1"}
     assert Settings.from_env(told).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [({"UNNOISE_KEEP_HOURS": "0"}, "where UNNOISE_KEEP_HOURS is 0"),
+     ({"SPACES_ZERO_GPU": "true"}, "on ZeroGPU, which has its own")],
+)  # fmt: skip
+def test_where_models_cannot_travel_there_is_one_process(env, why):
+    assert Settings.from_env(env).processes is False
+    assert Settings.from_env(env | {"UNNOISE_PROCESSES": "0"}).processes is False
+    with pytest.raises(ValueError, match=f"^UNNOISE_PROCESSES must be 0 {why}, got '1'.$"):
+        Settings.from_env(env | {"UNNOISE_PROCESSES": "1"})
 
 
 def test_zero_gpu_lends_no_gpu_to_trainings():

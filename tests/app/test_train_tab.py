@@ -393,7 +393,7 @@ def test_a_browser_remembers_so_many_models_and_no_more(done, tmp_path):
 def test_a_model_that_was_trained_is_sampled_from_noise(done):
     mine, job = done
     assert tab.to_walk(mine) == (job.key, None, None)
-    model, label, compare, start, place, steps, _ = ways._with_model(*tab.to_walk(mine))
+    model, label, compare, start, place, steps, _ = ways.with_model(tab.to_walk(mine))
     assert (model, compare, start) == (job.key, ALONE, NOISE)
     assert len(label["choices"]) == 11
     assert (place["maximum"], steps) == (10, 10)  # of its ten timesteps
@@ -402,7 +402,7 @@ def test_a_model_that_was_trained_is_sampled_from_noise(done):
 def test_a_model_of_one_picture_restores_it_from_three_fifths():
     mine, job = ended(picture=built_in("china"), source=plans.ONE, T=300, beta_end=0.04, amount=1)
     assert tab.to_walk(mine) == (job.key, built_in("china"), 180)
-    _, label, _, start, place, steps, _ = ways._with_model(*tab.to_walk(mine))
+    _, label, _, start, place, steps, _ = ways.with_model(tab.to_walk(mine))
     assert (start, place["value"], place["maximum"], steps) == (PICTURE, 180, 300, 50)
     assert label["choices"] == [("any", "any")]
 

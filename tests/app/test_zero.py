@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from app import models, subtract, zero
+from app.apart import NETWORKS, PLACES, handled
 from app.events import NETWORK
 from app.pictures import Picture, built_in
 from app.server.journal import name_of
@@ -22,6 +23,7 @@ from app.settings import current
 from app.tabs import reverse, unet
 from app.tabs import subtract as subtract_tab
 from app.ui import build
+from app.wish import Wish
 from model.checkpoint import load_checkpoint
 from tests.app.reverse_inputs import inputs
 from tests.app.test_devices import tensors
@@ -101,18 +103,12 @@ def plain():
 @pytest.fixture(scope="module")
 def sent(lender):
     """The same of a page that has them ask in the other process."""
-    page = build()
-    before = {place: function.fn for place, function in page.fns.items()}
-    zero.on_gpu(page, lender)
-    for place, function in page.fns.items():
-        moved = function.fn is not before[place]
-        assert moved == (function.concurrency_id in zero.QUEUES), name_of(function.fn)
-    return asking(page)
+    return asking(build({NETWORKS: lender(handled, duration=zero.seconds)}))
 
 
 def asking(page):
-    queues = [f for f in page.fns.values() if f.concurrency_id in zero.QUEUES]
-    return {name_of(function.fn): function.fn for function in queues}
+    found = [f for f in page.fns.values() if PLACES.get(f.concurrency_id) == NETWORKS]
+    return {name_of(function.fn): function.fn for function in found}
 
 
 def event(**data):
@@ -126,10 +122,10 @@ SETTINGS = ["digits", "3", 2.0, 0, "linear", 10]
 INSIDE = ["digits", "3", 0, unet.PICTURE, PHOTO, ()]
 SHOWN = (reverse.read(*inputs())[0],)
 GIVEN = {  # of each handler that asks a network: what the page sends
-    "reverse.show": lambda: (reverse.Wish(), (), *inputs({"steps": 3, "sampler": "ddpm"})),
+    "reverse.show": lambda: (Wish(), (), *inputs({"steps": 3, "sampler": "ddpm"})),
     "reverse.branch": lambda: (500, SHOWN),
     "reverse.branch_along": lambda: (SHOWN,),
-    "reverse.build": lambda: (SHOWN,),  # the buttons that save a run
+    "reverse.export": lambda: (SHOWN,),  # the buttons that save a run
     "reverse.many": lambda: (8, reverse.ONE_LABEL, 2.0, SHOWN),
     "subtract.show": lambda: (next(iter(subtract.WAYS)), None, *SETTINGS),
     "subtract.examine": lambda: (
@@ -148,7 +144,7 @@ GIVEN = {  # of each handler that asks a network: what the page sends
 
 def test_every_handler_that_asks_a_network_is_here(plain, sent):
     assert plain.keys() == sent.keys() == GIVEN.keys()
-    assert NETWORK["concurrency_id"] in zero.QUEUES
+    assert PLACES[NETWORK["concurrency_id"]] == NETWORKS
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -184,11 +180,11 @@ def assert_same(one, other):
 
 def test_what_is_on_show_is_known_again_after_the_journey(sent):
     given = inputs({"steps": 3}, start="a picture", from_step=300, picture=PHOTO)
-    *_, result = sent["reverse.show"](reverse.Wish(), (), *given)
+    *_, result = sent["reverse.show"](Wish(), (), *given)
     shown = result[-1]
     assert shown[0].picture is not PHOTO
     assert shown == reverse.read(*given)
-    [again] = sent["reverse.show"](reverse.Wish(), shown, *given)
+    [again] = sent["reverse.show"](Wish(), shown, *given)
     assert again[1:] == (gr.skip(),) * 5
 
 
@@ -208,10 +204,7 @@ def test_a_walk_gets_more_time_than_a_look(sent, lender):
 
 
 def test_elsewhere_nothing_changes():
-    page = build()
-    before = [function.fn for function in page.fns.values()]
-    zero.on_gpu(page)
-    assert [function.fn for function in page.fns.values()] == before
+    assert zero.lenders() == {}
     assert not hasattr(zero, "spaces")
 
 
