@@ -17,16 +17,19 @@ from typing import Any
 
 import gradio as gr
 
-from app.events import EXPORT_JOB, EXPORT_RUN, JOB, NETWORK
+from app.events import EXPORT_JOB, EXPORT_RUN, JOB, LOOK, NETWORK
 from app.forms import says_what_is_wrong
 from app.wish import Wish
 
-NETWORKS, TRAININGS = "networks", "trainings"  # what the other processes are for
+# Where networks are asked, where what they said is kept, and where they are trained.
+NETWORKS, KEPT, TRAININGS = "networks", "kept", "trainings"
 PLACES = {  # of events, by their `concurrency_id`
     kind["concurrency_id"]: place
-    for place, kinds in {NETWORKS: (NETWORK, EXPORT_RUN), TRAININGS: (JOB, EXPORT_JOB)}.items()
+    for place, kinds in {
+        NETWORKS: (NETWORK, EXPORT_RUN), KEPT: (LOOK,), TRAININGS: (JOB, EXPORT_JOB),
+    }.items()
     for kind in kinds
-}
+}  # fmt: skip
 
 Handler = Callable[..., Any]  # a module's function, or a `functools.partial` of one
 Lender = Callable[[Handler, Sequence[Any], Mapping[str, Any]], Iterator[Any]]

@@ -47,16 +47,23 @@ class Ways:
         chosen = gr.State(None)
         self._open(event).success(choose, inputs, chosen, **JOB).success(
             with_model, chosen, outputs, **QUICK
-        ).success(lambda way: way[1] or gr.skip(), chosen, self.session.picture, **QUICK)
+        ).success(picture_of, chosen, self.session.picture, **QUICK)
 
     def _open(self, event: Any) -> Any:
         # First of all: what a tab that was never opened is told, it may forget.
         return event(lambda: gr.Tabs(selected=self.name), outputs=self.tabs, js=TOP_JS, **QUICK)
 
 
+def picture_of(way: tuple[str, Picture | None, int | None] | None) -> Any:
+    """The picture that a model restores, if it does."""
+    return (way and way[1]) or gr.skip()
+
+
 @says_what_is_wrong
-def with_model(way: tuple[str, Picture | None, int | None]) -> list:
+def with_model(way: tuple[str, Picture | None, int | None] | None) -> list:
     """The controls for a model; for one that restores a picture, to begin with that, noised."""
+    if way is None:
+        raise ValueError("There is no model yet: train one first.")
     key, picture, from_step = way
     label, place, asked = choose_model(key)
     steps = min(DEFAULTS["steps"], models.load(key).schedule.T)

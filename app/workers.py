@@ -74,6 +74,8 @@ class Worker:
                 while (answer := pickle.loads(connection.recv_bytes()))[0] != END:
                     yield answer
         except (EOFError, OSError, multiprocessing.ProcessError):
+            if self._process is not None:
+                self._process.join(1)  # so that the next request finds it ended
             raise ValueError(GONE) from None
 
     def _connected(self) -> Connection:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from app import fans, models, run_exports, runs
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
-from app.events import EXPORT_RUN, NETWORK, QUICK, asked_now
+from app.events import EXPORT_RUN, LOOK, NETWORK, QUICK, asked_now
 from app.forms import (
     LARGEST_SEED,
     check_choice,
@@ -30,7 +30,7 @@ from app.prose import DELIMITERS, prose, text
 from app.run_controls import GUIDANCE, Controls, choose_model, choose_pair, offer_own, read
 from app.run_plots import factors_figure, spread_figure
 from app.run_scene import PLAIN, SHOWN, runs_payload
-from app.runs import RunSettings
+from app.runs import Run, RunSettings
 from app.session import Session
 from app.ways import TOP_JS, Ways
 from app.wish import Wish
@@ -52,6 +52,18 @@ def ask(wish: Wish, *inputs: Any) -> None:
 
 
 @says_what_is_wrong
+def look(shown: tuple, compare: Any, *inputs: Any) -> tuple:
+    """What `show` ends with if its runs are known, and a number that asks for `show` if not."""
+    wanted = read(compare, *inputs)
+    if wanted == shown:
+        return None, *[gr.skip()] * 6
+    found = [runs.RUNS.cache.get(settings) for settings in wanted]
+    if None in found:
+        return *[gr.skip()] * 6, asked_now()
+    return *on_show(found, compare, wanted), gr.skip()
+
+
+@says_what_is_wrong
 def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
     wanted = read(compare, *inputs)
@@ -66,8 +78,15 @@ def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tupl
                 return  # the page asks for the other one as soon as this one has ended
             yield (value, *[gr.skip()] * 5)
         found.append(told.result)
+    values = on_show(found, compare, wanted)
+    if wish.runs in (None, wanted):
+        yield values
+
+
+def on_show(found: Sequence[Run], compare: Any, wanted: tuple[RunSettings, ...]) -> tuple:
+    """The values of `show` where all runs are there."""
     lesson = text(PAIRS[compare].lesson) if compare in PAIRS else ""
-    yield (
+    return (
         None,
         runs_payload(found),
         spread_figure(found),
@@ -262,16 +281,25 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
         **QUICK,
     )
     again.click(new_seed, outputs=controls.seed, **QUICK)
-    wish = gr.State(Wish())
-    running = gr.on(
+    wish, unknown = gr.State(Wish()), gr.State(0)
+    showing = [progress, scene, spread, factors, lesson, session.runs]
+    gr.on(
         [*place.opened, run.click, *controls.touched],
         ask,
         [wish, *controls.inputs],
+        trigger_mode="always_last",
         **QUICK,
     ).then(
+        look,
+        [session.runs, *controls.inputs],
+        [*showing, unknown],
+        trigger_mode="always_last",
+        **LOOK,
+    )
+    running = unknown.change(
         show,
         [wish, session.runs, *controls.inputs],
-        [progress, scene, spread, factors, lesson, session.runs],
+        showing,
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=progress,
@@ -302,9 +330,7 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
     picked = [controls.seed, controls.label, controls.asked]
     samples.picked(choose_sample, outputs=picked, js=TOP_JS, **QUICK)
     for form, button in saves.items():
-        button.click(
-            partial(export, form), session.runs, download, **EXPORT_RUN
-        )
+        button.click(partial(export, form), session.runs, download, **EXPORT_RUN)
 
     offer_own(session, controls.model)
     controls.keep(place)

@@ -10,7 +10,7 @@ import gradio as gr
 from app import chooser, models, runs, subtract
 from app.components import Chart, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import NumberField
-from app.events import NETWORK, QUICK, asked_now
+from app.events import LOOK, NETWORK, QUICK, asked_now
 from app.forms import check_choice, check_seed, new_seed, says_what_is_wrong
 from app.links import Place
 from app.narrate import Told, recorded
@@ -18,7 +18,7 @@ from app.pictures import Picture
 from app.prose import prose
 from app.run_controls import GUIDANCE, keep_model, labels_of, offer_own
 from app.run_plots import error_figure, removed_figure
-from app.runs import RunSettings, run_settings
+from app.runs import Run, RunSettings, run_settings
 from app.session import Session, picture_or_default
 from app.ways import Ways
 from model.schedule import FAMILIES
@@ -42,18 +42,44 @@ def read(model: Any, label: Any, guidance: Any, seed: Any, family: Any, T: Any) 
 
 
 @says_what_is_wrong
-def show(way: Any, shown: Any, *settings: Any) -> Generator[tuple, None, None]:
-    """What a `Progress` shows, the scene, its chart, and what is now on show."""
+def look(unknown: int, answered: int, way: Any, shown: Any, *settings: Any) -> tuple:
+    """What `show` ends with if that is known, else a number that asks for `show`.
+
+    So too while that is under way, which would else have the last word.
+    """
+    way = check_choice(way, "The way", subtract.WAYS)
+    wanted = read(*settings)
+    if unknown == answered:
+        if wanted == shown:
+            return None, *[gr.skip()] * 4
+        run = runs.RUNS.cache.get(wanted)
+        if run is not None and subtract.known(run) is not None:
+            return *on_show(run, way), gr.skip()
+    return *[gr.skip()] * 4, asked_now()
+
+
+@says_what_is_wrong
+def show(asked: int, way: Any, shown: Any, *settings: Any) -> Generator[tuple, None, None]:
+    """What a `Progress` shows, the scene, its chart, what is now on show, and what is answered."""
     way = check_choice(way, "The way", subtract.WAYS)
     wanted = read(*settings)
     if wanted == shown:
-        yield None, *[gr.skip()] * 3
+        yield None, *[gr.skip()] * 3, asked
         return
     for value in (run := Told(recorded(wanted, wanted.title))):
-        yield value, *[gr.skip()] * 3
-    look = subtract.along(run.result)
-    scene = subtract.subtract_payload(run.result, look, way)
-    yield None, scene, removed_figure(look), wanted
+        yield value, *[gr.skip()] * 4
+    yield *on_show(run.result, way), asked
+
+
+def on_show(run: Run, way: str) -> tuple:
+    """The values of `show` where the run is there."""
+    found = subtract.along(run)
+    return None, subtract.subtract_payload(run, found, way), removed_figure(found), run.settings
+
+
+def picture_matters(source: Any, shown: RunSettings | None) -> Any:
+    """A number that asks for `examine` if another picture changes what it shows."""
+    return asked_now() if source == OF_GALLERY and shown is not None else gr.skip()
 
 
 @says_what_is_wrong
@@ -177,17 +203,24 @@ def build(session: Session, place: Place, ways: Ways | None) -> None:
     model.input(choose_model, model, [label, asked], **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
     work = {"trigger_mode": "always_last", "show_progress": "minimal", **NETWORK}
-    running = gr.on(
+    unknown, answered, looked = gr.State(0), gr.State(0), gr.State(0)
+    showing = [progress, scene, chart, shown]
+    gr.on(
         [
             *place.opened, asked.change,
             label.input, guidance.release, seed.change, family.input, T.input,
         ],
-        show, [way, shown, *settings], [progress, scene, chart, shown],
+        look, [unknown, answered, way, shown, *settings], [*showing, unknown],
+        trigger_mode="always_last", **LOOK,
+    )  # fmt: skip
+    running = unknown.change(
+        show, [unknown, way, shown, *settings], [*showing, answered],
         show_progress_on=progress, **work,
     )  # fmt: skip
     running.failure(lambda: None, outputs=progress, **QUICK)
+    session.picture.change(picture_matters, [source, shown], looked, **QUICK)
     gr.on(
-        [shown.change, source.input, session.picture.change],
+        [shown.change, source.input, looked.change],
         examine, [source, session.picture, shown], [scope, errors],
         show_progress_on=errors, **work,
     )  # fmt: skip

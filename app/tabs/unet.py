@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any
 
 import gradio as gr
 
 from app import anatomy, chooser, diagram, models, runs
+from app.cache import LRU
 from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
 from app.components.fields import NumberField
 from app.embedding_plots import embedding_figures
-from app.events import NETWORK, QUICK, asked_now
+from app.events import LOOK, NETWORK, QUICK, asked_now
 from app.forms import (
     check_choice,
     check_integer,
@@ -32,6 +35,7 @@ SCENE = "unet"
 OWN, PICTURE, RUN = "a sample of its own, noised", "a picture, noised", "the run of Reverse"
 SOURCES = (OWN, PICTURE, RUN)
 WRONG_T = 900
+SCENES: LRU[tuple, tuple] = LRU(current().run_cache << 18)  # what `show` makes, by its inputs
 TO_DIAGRAM_JS = """(...given) => {
   document.querySelector('#unet-diagram').scrollIntoView({block: 'start'});
   return given;
@@ -61,20 +65,46 @@ def subject_of(
     return anatomy.of_run(runs.compute(shown[0]))
 
 
+def decisive(
+    model: Any, label: Any, seed: Any, source: Any, picture: Any, shown: Any
+) -> tuple[Any, ...]:
+    """Those of the inputs on which the scene depends."""
+    return model, label, seed, source, source == PICTURE and picture, source == RUN and shown
+
+
 @says_what_is_wrong
-def show(seen: Any, *inputs: Any) -> tuple:
-    """The scene, the heat maps of the embeddings, and what is now on show."""
-    if seen == inputs:
-        return *[gr.skip()] * 5, seen
+def show(asked: int, seen: Any, *inputs: Any) -> tuple:
+    """The scene, the embeddings' heat maps, what is now on show, and what is answered."""
+    wanted = decisive(*inputs)
+    if seen == wanted:
+        return *[gr.skip()] * 5, seen, asked
     if inputs[0] == diagram.CLASSIC:
-        return diagram.classic_diagram(), *[gr.skip()] * 4, inputs
+        return diagram.classic_diagram(), *[gr.skip()] * 4, wanted, asked
     this = subject_of(*inputs)
-    return anatomy.alive(this), *embedding_figures(anatomy.embedding_tables(this)), inputs
+
+    def made() -> tuple:
+        return anatomy.alive(this), *embedding_figures(anatomy.embedding_tables(this))
+
+    return *SCENES.known(wanted, made, lambda made: len(pickle.dumps(made))), wanted, asked
 
 
-def show_picture(seen: Any, *inputs: Any) -> tuple:
-    """The same after another picture was chosen: only if it goes through a network on show."""
-    return show(inputs if seen is None or inputs[3] != PICTURE else seen, *inputs)
+def look(unknown: int, answered: int, seen: Any, *inputs: Any) -> tuple:
+    """What `show` gives if that is known, else a number that asks for `show`.
+
+    So too while that is under way, which would else have the last word.
+    """
+    wanted = decisive(*inputs)
+    if unknown == answered and all(isinstance(value, Hashable) for value in wanted):
+        if seen == wanted:
+            return (gr.skip(),) * 7
+        if found := SCENES.get(wanted):
+            return *found, wanted, gr.skip()
+    return *[gr.skip()] * 6, asked_now()
+
+
+def picture_matters(seen: Any, source: Any) -> Any:
+    """A number that asks for `show` if another picture changes what is on show."""
+    return asked_now() if seen is not None and source == PICTURE else gr.skip()
 
 
 @says_what_is_wrong
@@ -235,15 +265,15 @@ def build(session: Session, place: Place) -> None:
     work = {"show_progress": "minimal", **NETWORK}
     model.input(choose_model, model, [label, lie, asked], **QUICK)
     again.click(new_seed, outputs=seed, **QUICK)
+    unknown, answered = gr.State(0), gr.State(0)
+    session.picture.change(picture_matters, [seen, source], asked, **QUICK)
     gr.on(
-        [
-            *place.opened, asked.change, label.input, source.input, seed.change,
-        ],
-        show, [seen, *inputs], [scene, *heat, seen],
-        trigger_mode="always_last", show_progress_on=scene, **work,
+        [*place.opened, asked.change, label.input, source.input, seed.change],
+        look, [unknown, answered, seen, *inputs], [scene, *heat, seen, unknown],
+        trigger_mode="always_last", **LOOK,
     )  # fmt: skip
-    session.picture.change(
-        show_picture, [seen, *inputs], [scene, *heat, seen],
+    unknown.change(
+        show, [unknown, seen, *inputs], [scene, *heat, seen, answered],
         trigger_mode="always_last", show_progress_on=scene, **work,
     )  # fmt: skip
     drawing.opened(

@@ -153,6 +153,31 @@ def test_another_wish_ends_the_run_that_is_under_way(every_step, cache):
     assert last(show((), *inputs(), wish=wish))[-1] == read(*inputs())
 
 
+def test_what_is_known_is_shown_without_a_wait(cache):
+    given = inputs({"steps": 3}, {"steps": 2}, compare=OWN)
+    *values, asked = reverse.look((), *given)
+    assert values == [gr.skip()] * 6
+    assert asked > 0
+    runs.compute(read(*given)[0])
+    assert reverse.look((), *given)[:-1] == (gr.skip(),) * 6  # only one of two is known
+    result = last(show((), *given))
+    assert reverse.look((), *given) == (*result, gr.skip())
+    assert reverse.look(read(*given), *given) == (None, *[gr.skip()] * 6)
+    with pytest.raises(gr.Error, match="The number of steps"):
+        reverse.look((), *inputs({"steps": 0}))
+
+
+def test_a_wish_that_comes_while_a_run_is_drawn_has_the_last_word(monkeypatch, cache):
+    wish, given, draw = Wish(), inputs({"steps": 2}), reverse.runs_payload
+
+    def drawn(found):
+        wish.runs = ("another",)
+        return draw(found)
+
+    monkeypatch.setattr(reverse, "runs_payload", drawn)
+    assert not [value for value in show((), *given, wish=wish) if value[-1] == read(*given)]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [bad for bad in BAD if not {"T", "picture", "points"} & bad[0].keys()][::3],

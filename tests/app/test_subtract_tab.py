@@ -33,11 +33,11 @@ def every_step(monkeypatch):
 
 
 def test_showing_tells_of_each_step_and_then_gives_everything(every_step):
-    *told, result = tab.show(PLAIN, None, *inputs(seed=77))
+    *told, result = tab.show(1, PLAIN, None, *inputs(seed=77))
     assert [value[0]["done"] for value in told] == list(range(1, 11))
-    assert all(value[1:] == (SKIP, SKIP, SKIP) for value in told)
-    progress, scene, chart, shown = result
-    assert progress is None
+    assert all(value[1:] == (SKIP, SKIP, SKIP, SKIP) for value in told)
+    progress, scene, chart, shown, answered = result
+    assert (progress, answered) == (None, 1)
     assert shown == tab.read(*inputs(seed=77))
     assert (shown.sampler, shown.steps, shown.T, shown.family) == ("ddpm", 10, 10, "linear")
     look = subtract.along(runs.compute(shown))
@@ -47,16 +47,41 @@ def test_showing_tells_of_each_step_and_then_gives_everything(every_step):
 
 
 def test_unchanged_settings_do_nothing(monkeypatch):
-    shown = last(tab.show(PLAIN, None, *inputs()))[-1]
+    shown = last(tab.show(1, PLAIN, None, *inputs()))[-2]
     monkeypatch.setattr(runs, "walk", None)  # would be an error
     monkeypatch.setattr(subtract, "ask", None)
-    assert list(tab.show(PLAIN, shown, *inputs())) == [(None, SKIP, SKIP, SKIP)]
-    assert list(tab.show(SCALED, shown, *inputs())) == [(None, SKIP, SKIP, SKIP)]
+    assert list(tab.show(1, PLAIN, shown, *inputs())) == [(None, SKIP, SKIP, SKIP, 1)]
+    assert list(tab.show(1, SCALED, shown, *inputs())) == [(None, SKIP, SKIP, SKIP, 1)]
+
+
+def test_what_is_known_is_shown_without_a_wait():
+    *values, answered = last(tab.show(4, SCALED, None, *inputs(seed=78)))
+    *looked, asked = tab.look(answered, answered, SCALED, None, *inputs(seed=78))
+    assert (looked, asked) == (values, SKIP)
+    shown = values[-1]
+    assert tab.look(0, 0, SCALED, shown, *inputs(seed=78)) == (None, SKIP, SKIP, SKIP, SKIP)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "seed"), [(9, 78), (0, 79)], ids=["another one is under way", "not known"]
+)
+def test_else_it_is_asked_for(unknown, seed):
+    last(tab.show(4, PLAIN, None, *inputs(seed=78)))
+    *values, asked = tab.look(unknown, 0, PLAIN, None, *inputs(seed=seed))
+    assert values == [SKIP] * 4
+    assert asked not in (unknown, 0)
+
+
+def test_a_picture_is_asked_for_only_where_it_is_examined():
+    shown = tab.read(*inputs())
+    assert tab.picture_matters(tab.OF_GALLERY, None) == SKIP
+    assert tab.picture_matters(tab.OF_RUN, shown) == SKIP
+    assert isinstance(tab.picture_matters(tab.OF_GALLERY, shown), int)
 
 
 def test_the_way_that_is_chosen_is_the_one_that_is_shown():
     for way, lanes in subtract.WAYS.items():
-        assert last(tab.show(way, None, *inputs()))[1]["shown"] == list(lanes)
+        assert last(tab.show(1, way, None, *inputs()))[1]["shown"] == list(lanes)
 
 
 def test_examining_before_any_run_is_silent(monkeypatch):
@@ -109,7 +134,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_value_is_one_sentence(name):
     values, sentence = BAD[name]
-    handlers = [lambda *given: tab.show(PLAIN, None, *given)]
+    handlers = [lambda *given: tab.show(1, PLAIN, None, *given)]
     if name not in ("family", "T"):  # a comparison is on the model's own schedule
         handlers.append(tab.compare)
     for value in values:
@@ -122,7 +147,9 @@ def test_a_bad_value_is_one_sentence(name):
 def test_a_bad_way_or_source_is_one_sentence():
     for bad in (None, "x", ["plain difference"], 3):
         with pytest.raises(gr.Error, match="The way must be one of plain difference, to scale"):
-            list(tab.show(bad, None, *inputs()))
+            list(tab.show(1, bad, None, *inputs()))
+        with pytest.raises(gr.Error, match="The way must be one of plain difference, to scale"):
+            tab.look(0, 0, bad, None, *inputs())
         with pytest.raises(gr.Error, match="The known picture must be one of"):
             tab.examine(bad, None, None)
         with pytest.raises(gr.Error, match="The model must be one of"):

@@ -127,13 +127,12 @@ GIVEN = {  # of each handler that asks a network: what the page sends
     "reverse.branch_along": lambda: (SHOWN,),
     "reverse.export": lambda: (SHOWN,),  # the buttons that save a run
     "reverse.many": lambda: (8, reverse.ONE_LABEL, 2.0, SHOWN),
-    "subtract.show": lambda: (next(iter(subtract.WAYS)), None, *SETTINGS),
+    "subtract.show": lambda: (1, next(iter(subtract.WAYS)), None, *SETTINGS),
     "subtract.examine": lambda: (
         subtract_tab.OF_GALLERY, PHOTO, subtract_tab.read(*SETTINGS),
     ),
     "subtract.compare": lambda: tuple(SETTINGS),
-    "unet.show": lambda: (None, *INSIDE),
-    "unet.show_picture": lambda: (None, *INSIDE),
+    "unet.show": lambda: (1, None, *INSIDE),
     "unet.open_block": lambda: (event(block="down1"), 200, *INSIDE),
     "unet.show_channel": lambda: (event(key={"block": "down1", "channel": 3}), *INSIDE),
     "unet.tell": lambda: (200, 900, *INSIDE),
