@@ -37,7 +37,8 @@ test: lint
 	    echo "The browser tests need Chromium or Chrome: install one, or say CHROMIUM=... make test." >&2; \
 	    exit 1; \
 	}
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@# Two at once: a thread each, else they wait for each other.
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev-installed
 	$(PY) -m ruff check .

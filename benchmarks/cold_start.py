@@ -78,7 +78,7 @@ class Start:
 
     answers: float  # seconds from the start of the process to the first page served
     usable: float  # ... and to a slider that works, in the browser
-    memory: float | None  # MB that the server holds then
+    memory: float  # MB that the server holds then
     requests: int
     weight: float  # MB over the network until then, compressed as sent
     rest: float  # MB of a second visit that nobody touches, streams in full
@@ -147,12 +147,11 @@ def row(title: str, starts: Sequence[Start]) -> list[str]:
     def middle(of: Callable[[Start], float]) -> float:
         return median(of(start) for start in starts)
 
-    known = all(start.memory is not None for start in starts)
     return [
         title,
         f"{middle(lambda s: s.answers):.2f} s",
         f"{middle(lambda s: s.usable):.2f} s",
-        f"{middle(lambda s: s.memory):.0f} MB" if known else "unknown",
+        f"{middle(lambda s: s.memory):.0f} MB",
         f"{middle(lambda s: s.requests):.0f}",
         f"{middle(lambda s: s.weight):.2f} MB",
         f"{middle(lambda s: s.rest):.2f} MB",

@@ -28,7 +28,7 @@ from benchmarks import load_people as people
 from benchmarks.browser import chromium, percentile
 from benchmarks.command import count, table
 from benchmarks.load_people import Crowd
-from tests.process import APP, Server
+from tests.process import APP, Server, memory_of
 from tests.visitor import EXPORT, HEAVY, LIGHT, Event, Visitor
 
 ARRIVALS = 60  # seconds over which everybody arrives; what they do meanwhile does not count
@@ -67,20 +67,12 @@ class Usage:
         busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0)
         return time.perf_counter(), *used, busy
 
-    def memory(self) -> float:
-        """MB of the server's processes together; libraries that they share count in each."""
-        total = 0.0
-        for process in [self.server, *self.server.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss / 1e6
-        return total
-
     def note(self) -> None:
         """A row: minutes, MB of the server, and shares of the machine since the last."""
         now = self._seconds()
         cores = psutil.cpu_count() or 1
         clock, *used = (b - a for a, b in zip(self._before, now, strict=True))
-        memory = self.memory()
+        memory = memory_of(self.server)
         shares = [each / clock / cores for each in used]
         self.rows.append(((now[0] - self.started) / 60, memory, *shares))
         self._before = now
@@ -139,7 +131,7 @@ async def drive(options: argparse.Namespace, server: Server) -> tuple[Crowd, Usa
         await asyncio.sleep(ARRIVALS)
         crowd.counts_from = time.perf_counter()
         usage = Usage(psutil.Process(server.pid))
-        usage.rows.append((0, usage.memory()))
+        usage.rows.append((0, memory_of(usage.server)))
         watching = asyncio.create_task(usage.watch())
         await asyncio.wait(living, timeout=60 * options.minutes + 150)
         usage.note()

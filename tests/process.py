@@ -10,7 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 APP = ["app.py"]
@@ -107,19 +110,18 @@ class Server:
         finally:
             connection.close()
 
-    def memory(self) -> float | None:
-        """Resident memory in MB; None where neither /proc nor psutil can tell."""
-        try:
-            with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:
-                line = next(line for line in status if line.startswith("VmRSS:"))
-            return int(line.split()[1]) * 1024 / 1e6
-        except (OSError, StopIteration):
-            pass
-        try:
-            import psutil
-        except ImportError:
-            return None
-        return psutil.Process(self._process.pid).memory_info().rss / 1e6
+    def memory(self) -> float:
+        """As `memory_of`."""
+        return memory_of(psutil.Process(self._process.pid))
+
+
+def memory_of(process: psutil.Process) -> float:
+    """MB of a process and those that it has started; libraries that they share count in each."""
+    total = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            total += each.memory_info().rss / 1e6
+    return total
 
 
 def _environment(port: int) -> dict[str, str]:

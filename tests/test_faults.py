@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_killed_server_begins_anew_and_what_was_learned_is_still_there(server)
     assert "What it had learned is in the lists" in note
 
 
+def test_a_connection_may_rest_for_longer_than_the_servers_own_five_seconds(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for rest in (6, 0):
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        kept = connection.sock
+        time.sleep(rest)
+    assert connection.sock is kept is not None
+    connection.close()
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["at rest", "while it trains"])
 def test_asked_to_end_it_finishes_what_is_under_way(server, busy):
     async def story():
@@ -100,7 +112,10 @@ def test_asked_to_end_it_finishes_what_is_under_way(server, busy):
     def running(visitor):
         return [event for event in visitor.under_way if event.name.startswith("show")]
 
+    ended = '"event": "training", "outcome": "done"'
+    before = server.log().count(ended)
     seconds, (*_, last) = run(story())
+    assert server.log().count(ended) - before == busy  # and what it learned is kept
     assert last.error == ""
     assert seconds < LONGEST_END
     assert '"event": "left"' in server.log()

@@ -16,7 +16,6 @@ from app.server.gate import Gate
 from app.server.headers import Headers
 from app.server.health import ROUTE
 
-
 # Seconds that a connection may rest: longer than the minute for which proxies keep theirs, which
 # else send a request just when this side has closed it.
 REST = 65

@@ -382,6 +382,17 @@ def test_weights_that_cannot_be_kept_do_not_take_a_place_for_ever(registry):
     assert after.state == DONE
 
 
+def test_weights_that_the_other_tabs_cannot_have_can_still_be_taken_away(registry, monkeypatch):
+    def keep(*_):
+        raise ValueError("The disk does not take it: download it.")
+
+    monkeypatch.setattr(models, "keep", keep)
+    job = registry().start(plan_of(amount=1), "a")
+    assert ends(job)
+    assert (job.state, job.message) == (FAILED, "The disk does not take it: download it.")
+    assert job.checkpoint is not None
+
+
 # -- what a long job costs -----------------------------------------------------------------------
 
 

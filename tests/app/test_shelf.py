@@ -71,14 +71,28 @@ def test_a_damaged_one_counts_as_none(place, digits, name):
     assert shelf.get(KEY) is None
 
 
-def test_a_full_disk_is_no_error(place, digits, monkeypatch):
+@pytest.fixture
+def full_disk(monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+
+
+def test_a_full_disk_is_no_error(place, digits, full_disk):
     models.keep(KEY, "a", digits)
     assert shelf.get(KEY) is None
     assert models.load(KEY).net is digits.net  # in memory it is there all the same
+
+
+def test_where_other_processes_need_the_model_it_is_one_sentence(
+    place, digits, full_disk, monkeypatch
+):
+    monkeypatch.setattr(models.multiprocessing, "parent_process", lambda: "the page's")
+    with pytest.raises(ValueError, match="server's disk does not take it: download it") as error:
+        models.keep(KEY, "a", digits)
+    assert "\n" not in str(error.value)
+    assert models.find(KEY) is None
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path, digits, monkeypatch):
