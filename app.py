@@ -7,6 +7,7 @@ one sentence; everything that one sees is built in ``app/ui.py``.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -36,7 +37,7 @@ def main() -> str | None:
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
     from app import models, priority
-    from app.apart import KEPT, NETWORKS, TRAININGS
+    from app.apart import NETWORKS, TRAININGS
     from app.leave import finish
     from app.server import keep_connections
     from app.ui import build, launch_options, warm_up
@@ -49,7 +50,7 @@ def main() -> str | None:
     lenders = {}
     if settings.processes:
         models.only_described_here()
-        lenders[NETWORKS] = lenders[KEPT] = Worker(priority.PASSES, models.handed_on)
+        lenders[NETWORKS] = Worker(priority.PASSES, models.handed_on)
         lenders[TRAININGS] = Worker(priority.TRAINING, models.handed_on)
     demo = build(lenders)
     for sentence in models.problems():  # which the page says, too
@@ -70,6 +71,9 @@ def main() -> str | None:
             return problem
         raise
     keep_connections(demo)
+    # What is there by now stays: the collector, which halts all threads, need not see it again.
+    gc.collect()
+    gc.freeze()
     threading.Thread(target=warm_up, args=(lenders.get(NETWORKS),), daemon=True).start()
     print(f"Unnoise is ready: open {demo.local_url} (Ctrl+C stops it).", flush=True)
     with suppress(SystemExit):  # the signal

@@ -11,36 +11,73 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from app.events import EXPORT_JOB, EXPORT_RUN, JOB, LOOK, NETWORK
+from app.cache import LRU
+from app.events import EXPORT_JOB, EXPORT_RUN, JOB, NETWORK
 from app.forms import says_what_is_wrong
+from app.server.journal import name_of
+from app.settings import current
 from app.wish import Wish
 
-# Where networks are asked, where what they said is kept, and where they are trained.
-NETWORKS, KEPT, TRAININGS = "networks", "kept", "trainings"
+NETWORKS, TRAININGS = "networks", "trainings"  # what the other processes are for
 PLACES = {  # of events, by their `concurrency_id`
     kind["concurrency_id"]: place
-    for place, kinds in {
-        NETWORKS: (NETWORK, EXPORT_RUN), KEPT: (LOOK,), TRAININGS: (JOB, EXPORT_JOB),
-    }.items()
+    for place, kinds in {NETWORKS: (NETWORK, EXPORT_RUN), TRAININGS: (JOB, EXPORT_JOB)}.items()
     for kind in kinds
-}  # fmt: skip
+}
 
 Handler = Callable[..., Any]  # a module's function, or a `functools.partial` of one
 Lender = Callable[[Handler, Sequence[Any], Mapping[str, Any]], Iterator[Any]]
 
 
+# What events have shown, by their handler and `keeps`: kept where the page is, since the others
+# may be long in answering.
+SHOWN: LRU[tuple, tuple] = LRU(current().run_cache << 18)
+
+
 def part(page: gr.Blocks, lenders: Mapping[str, Lender]) -> None:
     """Let the events of `page` do their work where `lenders` say; those of other places stay."""
     for function in page.fns.values():
-        place = PLACES.get(function.concurrency_id)
+        handler, place = function.fn, PLACES.get(function.concurrency_id)
         if place in lenders:
-            function.fn = _sent(function.fn, lenders[place])
+            function.fn = _sent(handler, lenders[place])
+        if hasattr(handler, "key"):
+            function.fn = keeping(function.fn)
+
+
+def keeps(key: Callable[..., Hashable]) -> Callable[[Handler], Handler]:
+    """Let what a generator yields at its end be kept, by what `key` makes of its arguments."""
+
+    def marked(handler: Handler) -> Handler:
+        handler.key = key
+        return handler
+
+    return marked
+
+
+def kept(handler: Handler, *args: Any) -> tuple | None:
+    """What `handler` has shown for such arguments; None if that is not known. Raises as its key."""
+    return SHOWN.get((name_of(handler), handler.key(*args)))
+
+
+def keeping(handler: Handler) -> Handler:
+    """The same handler, which fills `SHOWN`."""
+
+    @functools.wraps(handler)
+    def keeping(*args: Any) -> Iterator[Any]:
+        value = None
+        for value in handler(*args):
+            yield value
+        if value and gr.skip() not in value:  # all of it: else something was there already
+            SHOWN.put((name_of(handler), handler.key(*args)), value, len(pickle.dumps(value)))
+
+    return keeping
 
 
 def done(lender: Lender | None, handler: Handler, *args: Any) -> Any:

@@ -25,9 +25,6 @@ EXPORT: dict[str, Any] = {
 }
 # The same of a run, whose network is asked again where the run is no longer known.
 EXPORT_RUN: dict[str, Any] = EXPORT | {"concurrency_id": "run export"}
-# Looks for what is wanted among the results that are kept, so that nobody waits in line for those:
-# at once too, but where networks are asked.
-LOOK: dict[str, Any] = QUICK | {"concurrency_id": "look"}
 # Begins a training, looks on at it, or ends it: at once too, but where the trainings are.
 JOB: dict[str, Any] = QUICK | {"concurrency_id": "job"}
 # Draws files of it.

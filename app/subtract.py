@@ -92,12 +92,6 @@ def along(run: Run) -> Look:
     return LOOKS.known((run.settings,), lambda: (_along(run), run.final), _nbytes)[0]
 
 
-def known(run: Run) -> Look | None:
-    """`along`, if the network need not be asked for it."""
-    found = LOOKS.get((run.settings,))
-    return None if found is None else found[0]
-
-
 def _along(run: Run) -> Look:
     chosen = evenly(len(run.kept), MOST_MOMENTS)
     t = [run.t[run.kept[i]] for i in chosen]

@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 
 from app import fans, models, run_exports, runs
+from app.apart import keeps, kept
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
-from app.events import EXPORT_RUN, LOOK, NETWORK, QUICK, asked_now
+from app.events import EXPORT_RUN, NETWORK, QUICK, asked_now
 from app.forms import (
     LARGEST_SEED,
     check_choice,
@@ -30,7 +31,7 @@ from app.prose import DELIMITERS, prose, text
 from app.run_controls import GUIDANCE, Controls, choose_model, choose_pair, offer_own, read
 from app.run_plots import factors_figure, spread_figure
 from app.run_scene import PLAIN, SHOWN, runs_payload
-from app.runs import Run, RunSettings
+from app.runs import RunSettings
 from app.session import Session
 from app.ways import TOP_JS, Ways
 from app.wish import Wish
@@ -57,12 +58,12 @@ def look(shown: tuple, compare: Any, *inputs: Any) -> tuple:
     wanted = read(compare, *inputs)
     if wanted == shown:
         return None, *[gr.skip()] * 6
-    found = [runs.RUNS.cache.get(settings) for settings in wanted]
-    if None in found:
-        return *[gr.skip()] * 6, asked_now()
-    return *on_show(found, compare, wanted), gr.skip()
+    if values := kept(show, None, shown, compare, *inputs):
+        return *values, gr.skip()
+    return *[gr.skip()] * 6, asked_now()
 
 
+@keeps(lambda wish, shown, compare, *inputs: (compare, read(compare, *inputs)))
 @says_what_is_wrong
 def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
@@ -78,15 +79,8 @@ def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tupl
                 return  # the page asks for the other one as soon as this one has ended
             yield (value, *[gr.skip()] * 5)
         found.append(told.result)
-    values = on_show(found, compare, wanted)
-    if wish.runs in (None, wanted):
-        yield values
-
-
-def on_show(found: Sequence[Run], compare: Any, wanted: tuple[RunSettings, ...]) -> tuple:
-    """The values of `show` where all runs are there."""
     lesson = text(PAIRS[compare].lesson) if compare in PAIRS else ""
-    return (
+    values = (
         None,
         runs_payload(found),
         spread_figure(found),
@@ -94,6 +88,8 @@ def on_show(found: Sequence[Run], compare: Any, wanted: tuple[RunSettings, ...])
         gr.update(value=lesson, visible=bool(lesson)),
         wanted,
     )
+    if wish.runs in (None, wanted):
+        yield values
 
 
 def shown_runs(shown: tuple[RunSettings, ...]) -> Sequence[RunSettings]:
@@ -294,7 +290,7 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
         [session.runs, *controls.inputs],
         [*showing, unknown],
         trigger_mode="always_last",
-        **LOOK,
+        **QUICK,
     )
     running = unknown.change(
         show,

@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app import chooser, models, runs, subtract
+from app.apart import keeps, kept
 from app.components import Chart, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import NumberField
-from app.events import LOOK, NETWORK, QUICK, asked_now
+from app.events import NETWORK, QUICK, asked_now
 from app.forms import check_choice, check_seed, new_seed, says_what_is_wrong
 from app.links import Place
 from app.narrate import Told, recorded
@@ -18,7 +19,7 @@ from app.pictures import Picture
 from app.prose import prose
 from app.run_controls import GUIDANCE, keep_model, labels_of, offer_own
 from app.run_plots import error_figure, removed_figure
-from app.runs import Run, RunSettings, run_settings
+from app.runs import RunSettings, run_settings
 from app.session import Session, picture_or_default
 from app.ways import Ways
 from model.schedule import FAMILIES
@@ -52,12 +53,13 @@ def look(unknown: int, answered: int, way: Any, shown: Any, *settings: Any) -> t
     if unknown == answered:
         if wanted == shown:
             return None, *[gr.skip()] * 4
-        run = runs.RUNS.cache.get(wanted)
-        if run is not None and subtract.known(run) is not None:
-            return *on_show(run, way), gr.skip()
+        if found := kept(show, unknown, way, shown, *settings):
+            *values, _ = found
+            return *values, gr.skip()
     return *[gr.skip()] * 4, asked_now()
 
 
+@keeps(lambda asked, way, shown, *settings: (way, read(*settings)))
 @says_what_is_wrong
 def show(asked: int, way: Any, shown: Any, *settings: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, its chart, what is now on show, and what is answered."""
@@ -68,13 +70,9 @@ def show(asked: int, way: Any, shown: Any, *settings: Any) -> Generator[tuple, N
         return
     for value in (run := Told(recorded(wanted, wanted.title))):
         yield value, *[gr.skip()] * 4
-    yield *on_show(run.result, way), asked
-
-
-def on_show(run: Run, way: str) -> tuple:
-    """The values of `show` where the run is there."""
-    found = subtract.along(run)
-    return None, subtract.subtract_payload(run, found, way), removed_figure(found), run.settings
+    found = subtract.along(run.result)
+    scene = subtract.subtract_payload(run.result, found, way)
+    yield None, scene, removed_figure(found), wanted, asked
 
 
 def picture_matters(source: Any, shown: RunSettings | None) -> Any:
@@ -211,7 +209,7 @@ def build(session: Session, place: Place, ways: Ways | None) -> None:
             label.input, guidance.release, seed.change, family.input, T.input,
         ],
         look, [unknown, answered, way, shown, *settings], [*showing, unknown],
-        trigger_mode="always_last", **LOOK,
+        trigger_mode="always_last", **QUICK,
     )  # fmt: skip
     running = unknown.change(
         show, [unknown, way, shown, *settings], [*showing, answered],

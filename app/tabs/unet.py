@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Hashable
+from collections.abc import Generator, Hashable
 from functools import lru_cache
 from typing import Any
 
 import gradio as gr
 
 from app import anatomy, chooser, diagram, models, runs
-from app.cache import LRU
+from app.apart import keeps, kept
 from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
 from app.components.fields import NumberField
 from app.embedding_plots import embedding_figures
-from app.events import LOOK, NETWORK, QUICK, asked_now
+from app.events import NETWORK, QUICK, asked_now
 from app.forms import (
     check_choice,
     check_integer,
@@ -35,7 +34,6 @@ SCENE = "unet"
 OWN, PICTURE, RUN = "a sample of its own, noised", "a picture, noised", "the run of Reverse"
 SOURCES = (OWN, PICTURE, RUN)
 WRONG_T = 900
-SCENES: LRU[tuple, tuple] = LRU(current().run_cache << 18)  # what `show` makes, by its inputs
 TO_DIAGRAM_JS = """(...given) => {
   document.querySelector('#unet-diagram').scrollIntoView({block: 'start'});
   return given;
@@ -72,20 +70,19 @@ def decisive(
     return model, label, seed, source, source == PICTURE and picture, source == RUN and shown
 
 
+@keeps(lambda asked, seen, *inputs: decisive(*inputs))
 @says_what_is_wrong
-def show(asked: int, seen: Any, *inputs: Any) -> tuple:
+def show(asked: int, seen: Any, *inputs: Any) -> Generator[tuple, None, None]:
     """The scene, the embeddings' heat maps, what is now on show, and what is answered."""
     wanted = decisive(*inputs)
     if seen == wanted:
-        return *[gr.skip()] * 5, seen, asked
-    if inputs[0] == diagram.CLASSIC:
-        return diagram.classic_diagram(), *[gr.skip()] * 4, wanted, asked
-    this = subject_of(*inputs)
-
-    def made() -> tuple:
-        return anatomy.alive(this), *embedding_figures(anatomy.embedding_tables(this))
-
-    return *SCENES.known(wanted, made, lambda made: len(pickle.dumps(made))), wanted, asked
+        yield *[gr.skip()] * 5, seen, asked
+    elif inputs[0] == diagram.CLASSIC:
+        yield diagram.classic_diagram(), *[gr.skip()] * 4, wanted, asked
+    else:
+        this = subject_of(*inputs)
+        charts = embedding_figures(anatomy.embedding_tables(this))
+        yield anatomy.alive(this), *charts, wanted, asked
 
 
 def look(unknown: int, answered: int, seen: Any, *inputs: Any) -> tuple:
@@ -97,8 +94,9 @@ def look(unknown: int, answered: int, seen: Any, *inputs: Any) -> tuple:
     if unknown == answered and all(isinstance(value, Hashable) for value in wanted):
         if seen == wanted:
             return (gr.skip(),) * 7
-        if found := SCENES.get(wanted):
-            return *found, wanted, gr.skip()
+        if found := kept(show, unknown, seen, *inputs):
+            *values, _ = found
+            return *values, gr.skip()
     return *[gr.skip()] * 6, asked_now()
 
 
@@ -270,7 +268,7 @@ def build(session: Session, place: Place) -> None:
     gr.on(
         [*place.opened, asked.change, label.input, source.input, seed.change],
         look, [unknown, answered, seen, *inputs], [scene, *heat, seen, unknown],
-        trigger_mode="always_last", **LOOK,
+        trigger_mode="always_last", **QUICK,
     )  # fmt: skip
     unknown.change(
         show, [unknown, seen, *inputs], [scene, *heat, seen, answered],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import runs
+from app import apart, runs
 from app.cache import LRU
 
 
@@ -10,3 +10,4 @@ from app.cache import LRU
 def nobody_asked_before(monkeypatch):
     """No test finds what another one computed: it would see nothing of the way there."""
     monkeypatch.setattr(runs.ENDINGS, "cache", LRU(64 << 20))
+    monkeypatch.setattr(apart, "SHOWN", LRU(64 << 20))

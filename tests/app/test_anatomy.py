@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from app import anatomy, diagram, models, runs
+from app.apart import keeping
 from app.embedding_plots import embedding_figures
 from app.pictures import built_in, to_pixels
 from app.tabs import unet as tab
@@ -220,19 +221,25 @@ def inputs(model="digits", label="3", seed=0, source=tab.OWN, picture=None, show
     return model, label, seed, source, picture, shown
 
 
+def shown(*given):
+    """What `show` yields in the page, where it is kept."""
+    (values,) = keeping(tab.show)(*given)
+    return values
+
+
 def test_the_same_again_does_nothing():
-    scene, *charts, seen, answered = tab.show(7, None, *inputs())
+    scene, *charts, seen, answered = shown(7, None, *inputs())
     assert scene["times"][-1] == 1000
     assert (len(charts), answered) == (4, 7)
     later = inputs(picture=built_in("china"), shown=("a run",))  # neither goes through
     for given in (inputs(), later):
-        *parts, again, answered = tab.show(8, seen, *given)
+        *parts, again, answered = shown(8, seen, *given)
         assert parts == [gr.skip()] * 5
         assert (again, answered) == (seen, 8)
 
 
 def test_what_is_known_is_shown_without_a_wait():
-    scene, *charts, seen, _ = tab.show(1, None, *inputs(seed=5))
+    scene, *charts, seen, _ = shown(1, None, *inputs(seed=5))
     assert tab.look(0, 0, None, *inputs(seed=5)) == (scene, *charts, seen, gr.skip())
     assert tab.look(0, 0, seen, *inputs(seed=5)) == (gr.skip(),) * 7
 
@@ -243,7 +250,7 @@ def test_what_is_known_is_shown_without_a_wait():
     ids=["another one is under way", "not known", "a list", "a dictionary"],
 )
 def test_else_it_is_asked_for(unknown, given):
-    tab.show(1, None, *inputs(seed=5))
+    shown(1, None, *inputs(seed=5))
     *parts, asked = tab.look(unknown, 0, None, *given)
     assert parts == [gr.skip()] * 6
     assert asked not in (unknown, 0)
@@ -256,7 +263,7 @@ def test_a_picture_is_asked_for_only_where_it_goes_through():
 
 
 def test_the_textbooks_network_is_shown_and_has_nothing_more_to_say():
-    scene, *_ = tab.show(0, None, *inputs(model=diagram.CLASSIC))
+    scene, *_ = shown(0, None, *inputs(model=diagram.CLASSIC))
     assert scene["parameters"] > 10_000_000
     assert tab.tell(100, 900, *inputs(model=diagram.CLASSIC)) == {"rows": []}
     with pytest.raises(gr.Error, match="no weights"):
@@ -277,11 +284,11 @@ def test_an_opened_block_shows_its_channels():
         (lambda: tab.tell(5, 1001, *inputs()), "told"),
         (lambda: tab.tell(float("nan"), 5, *inputs()), "whole number"),
         (lambda: tab.measure_fields([], *inputs()), "whole number"),
-        (lambda: tab.show(0, None, *inputs(model="nobody")), "model must be one of"),
-        (lambda: tab.show(0, None, *inputs(label="77")), "label"),
-        (lambda: tab.show(0, None, *inputs(seed=-1)), "seed"),
-        (lambda: tab.show(0, None, *inputs(source="nothing")), "What goes through"),
-        (lambda: tab.show(0, None, *inputs(source=tab.RUN)), "open the Reverse tab first"),
+        (lambda: shown(0, None, *inputs(model="nobody")), "model must be one of"),
+        (lambda: shown(0, None, *inputs(label="77")), "label"),
+        (lambda: shown(0, None, *inputs(seed=-1)), "seed"),
+        (lambda: shown(0, None, *inputs(source="nothing")), "What goes through"),
+        (lambda: shown(0, None, *inputs(source=tab.RUN)), "open the Reverse tab first"),
     ],
 )
 def test_bad_input_gets_one_sentence(handler, sentence):
@@ -291,5 +298,5 @@ def test_bad_input_gets_one_sentence(handler, sentence):
 
 
 def test_a_picture_of_any_size_is_made_to_fit():
-    scene, *_ = tab.show(0, None, *inputs(source=tab.PICTURE, picture=built_in("china")))
+    scene, *_ = shown(0, None, *inputs(source=tab.PICTURE, picture=built_in("china")))
     assert (scene["channels"], scene["height"]) == (1, 16)

@@ -7,6 +7,7 @@ import gradio as gr
 import pytest
 
 from app import runs, subtract
+from app.apart import keeping
 from app.pictures import built_in
 from app.tabs import subtract as tab
 
@@ -55,7 +56,7 @@ def test_unchanged_settings_do_nothing(monkeypatch):
 
 
 def test_what_is_known_is_shown_without_a_wait():
-    *values, answered = last(tab.show(4, SCALED, None, *inputs(seed=78)))
+    *values, answered = last(keeping(tab.show)(4, SCALED, None, *inputs(seed=78)))
     *looked, asked = tab.look(answered, answered, SCALED, None, *inputs(seed=78))
     assert (looked, asked) == (values, SKIP)
     shown = values[-1]
@@ -66,7 +67,7 @@ def test_what_is_known_is_shown_without_a_wait():
     ("unknown", "seed"), [(9, 78), (0, 79)], ids=["another one is under way", "not known"]
 )
 def test_else_it_is_asked_for(unknown, seed):
-    last(tab.show(4, PLAIN, None, *inputs(seed=78)))
+    last(keeping(tab.show)(4, PLAIN, None, *inputs(seed=78)))
     *values, asked = tab.look(unknown, 0, PLAIN, None, *inputs(seed=seed))
     assert values == [SKIP] * 4
     assert asked not in (unknown, 0)

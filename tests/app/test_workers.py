@@ -247,6 +247,29 @@ def test_a_wish_that_changed_ends_a_run_elsewhere(worker, tmp_path):
     assert eventually((tmp_path / "over").exists)
 
 
+def test_what_was_shown_to_its_end_is_kept_and_nothing_else():
+    @apart.keeps(lambda asked, wanted: wanted)
+    def show(asked, wanted):
+        yield "progress", gr.skip()
+        if asked == "an error":
+            raise ValueError(asked)
+        if asked != "another wish":
+            yield asked, wanted
+
+    keeping = apart.keeping(show)
+    assert apart.kept(show, 1, "this") is None
+    list(keeping("another wish", "this"))
+    with pytest.raises(ValueError, match="an error"):
+        list(keeping("an error", "this"))
+    left = keeping(3, "this")
+    next(left)
+    left.close()
+    assert apart.kept(show, 1, "this") is None
+    assert list(keeping(4, "this")) == [("progress", gr.skip()), (4, "this")]
+    assert apart.kept(show, 1, "this") == (4, "this")
+    assert apart.kept(show, 1, "that") is None
+
+
 def counted(wish, seen):
     yield from count(10**9, seen)
 
