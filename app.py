@@ -18,6 +18,8 @@ from contextlib import suppress
 from app.environment import prepare
 from app.settings import current
 
+PLACE_SECONDS = 2
+
 
 def main() -> str | None:
     """Serve the app until a signal ends it; returns a sentence if it cannot start."""
@@ -55,7 +57,8 @@ def main() -> str | None:
     demo = build(lenders)
     for sentence in models.problems():  # which the page says, too
         print(sentence, file=sys.stderr)
-    demo.queue(api_open=False, max_size=settings.queue_size)
+    # Who waits is told their place at once, and again so often, not whenever somebody's turn comes.
+    demo.queue(api_open=False, max_size=settings.queue_size, status_update_rate=PLACE_SECONDS)
     try:
         demo.launch(
             server_name=host,

@@ -18,9 +18,6 @@ from app.session import Session
 from app.settings import current
 from app.tabs import about, forward, reverse, schedules, subtract, train, unet
 
-# Events under way. Most of a server's wait for another process, which costs next to nothing, and
-# must not keep others from beginning.
-THREADS = 100
 FORGETS = (600, 3600)  # seconds: how often files are looked through, and how old they get
 
 
@@ -96,7 +93,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "state_session_capacity": sessions.MOST,
-        "max_threads": THREADS,
         "max_file_size": current().max_upload,
         "app_kwargs": server.options(),
         "footer_links": ["api"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
+import orjson
 from gradio.events import EventListener
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ class View(gr.HTML):
     STYLE: ClassVar[str] = ""
     EVENTS: ClassVar[list[EventListener]] = []
     CLASSES: ClassVar[list[str]] = []
+    _built = False  # whether it stands in the page, whose config is plain data
 
     def __init__(self, value: Any = None, *, scene: str = "", **kwargs: Any) -> None:
         # Gradio calls the constructor again with everything in the config when it updates.
@@ -53,6 +55,7 @@ class View(gr.HTML):
             apply_default_css=False,
             **kwargs,
         )
+        self._built = True
 
     def markup(self) -> str:
         """The static markup; nothing of a user's may ever stand in it."""
@@ -67,7 +70,11 @@ class View(gr.HTML):
         return
 
     def postprocess(self, value: Any) -> Any:
-        return value
+        """Plain JSON, as text from here on: Gradio would look through it for files three times,
+        with a coroutine for each number."""
+        if value is None or not self._built:
+            return value
+        return orjson.Fragment(orjson.dumps(value))
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object", "description": f"what a {type(self).__name__} draws"}
