@@ -45,12 +45,12 @@ class Ways:
             controls.a.components["steps"], controls.asked,
         ]  # fmt: skip
         chosen = gr.State(None)
-        self._open(event).success(choose, inputs, chosen, **JOB).success(
+        self._open(event(choose, inputs, chosen, **JOB).success).success(
             with_model, chosen, outputs, **QUICK
         ).success(picture_of, chosen, self.session.picture, **QUICK)
 
     def _open(self, event: Any) -> Any:
-        # First of all: what a tab that was never opened is told, it may forget.
+        # Before its settings: what a tab that was never opened is told, it may forget.
         return event(lambda: gr.Tabs(selected=self.name), outputs=self.tabs, js=TOP_JS, **QUICK)
 
 

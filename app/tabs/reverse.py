@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 from app import fans, models, run_exports, runs
-from app.apart import keeps, kept
 from app.components import Chart, Download, Lanes, Progress, RunData, Sheet, Steps, Walk
 from app.events import EXPORT_RUN, NETWORK, QUICK, asked_now
 from app.forms import (
@@ -52,18 +51,6 @@ def ask(wish: Wish, *inputs: Any) -> None:
         wish.runs = read(*inputs)
 
 
-@says_what_is_wrong
-def look(shown: tuple, compare: Any, *inputs: Any) -> tuple:
-    """What `show` ends with if its runs are known, and a number that asks for `show` if not."""
-    wanted = read(compare, *inputs)
-    if wanted == shown:
-        return None, *[gr.skip()] * 6
-    if values := kept(show, None, shown, compare, *inputs):
-        return *values, gr.skip()
-    return *[gr.skip()] * 6, asked_now()
-
-
-@keeps(lambda wish, shown, compare, *inputs: (compare, read(compare, *inputs)))
 @says_what_is_wrong
 def show(wish: Wish, shown: tuple, compare: Any, *inputs: Any) -> Generator[tuple, None, None]:
     """What a `Progress` shows, the scene, both charts, the lesson, and what is now on show."""
@@ -277,25 +264,16 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
         **QUICK,
     )
     again.click(new_seed, outputs=controls.seed, **QUICK)
-    wish, unknown = gr.State(Wish()), gr.State(0)
-    showing = [progress, scene, spread, factors, lesson, session.runs]
-    gr.on(
+    wish = gr.State(Wish())
+    running = gr.on(
         [*place.opened, run.click, *controls.touched],
         ask,
         [wish, *controls.inputs],
-        trigger_mode="always_last",
         **QUICK,
     ).then(
-        look,
-        [session.runs, *controls.inputs],
-        [*showing, unknown],
-        trigger_mode="always_last",
-        **QUICK,
-    )
-    running = unknown.change(
         show,
         [wish, session.runs, *controls.inputs],
-        showing,
+        [progress, scene, spread, factors, lesson, session.runs],
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=progress,

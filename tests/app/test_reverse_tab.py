@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from app import runs
-from app.apart import keeping
 from app.cache import LRU
 from app.pairs import OWN, PAIRS
 from app.pictures import to_pixels
@@ -152,18 +151,6 @@ def test_another_wish_ends_the_run_that_is_under_way(every_step, cache):
     assert list(showing) == []
     assert len(cache) == 0
     assert last(show((), *inputs(), wish=wish))[-1] == read(*inputs())
-
-
-def test_what_is_known_is_shown_without_a_wait(cache):
-    given = inputs({"steps": 3}, {"steps": 2}, compare=OWN)
-    *values, asked = reverse.look((), *given)
-    assert values == [gr.skip()] * 6
-    assert asked > 0
-    result = last(keeping(reverse.show)(Wish(), (), *given))
-    assert reverse.look((), *given) == (*result, gr.skip())
-    assert reverse.look(read(*given), *given) == (None, *[gr.skip()] * 6)
-    with pytest.raises(gr.Error, match="The number of steps"):
-        reverse.look((), *inputs({"steps": 0}))
 
 
 def test_a_wish_that_comes_while_a_run_is_drawn_has_the_last_word(monkeypatch, cache):

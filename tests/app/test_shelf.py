@@ -88,6 +88,7 @@ def test_a_full_disk_is_no_error(place, digits, full_disk):
 def test_where_other_processes_need_the_model_it_is_one_sentence(
     place, digits, full_disk, monkeypatch
 ):
+    monkeypatch.setattr(models, "_own", type(models._own)())
     monkeypatch.setattr(models.multiprocessing, "parent_process", lambda: "the page's")
     with pytest.raises(ValueError, match="server's disk does not take it: download it") as error:
         models.keep(KEY, "a", digits)
