@@ -20,6 +20,7 @@ from app.ui import build
 from app.wish import Wish
 from app.workers import GONE, Worker
 from model.checkpoint import FOLDER
+from tests.app.handlers import handlers_at
 from tests.browser.driver import eventually
 
 NICENESS = 3
@@ -201,12 +202,6 @@ def test_models_of_the_hub_are_handed_on(monkeypatch):
 # -- the page's events -----------------------------------------------------------------------------
 
 
-def events(page, place):
-    """The handlers of the events that belong to that place, by name."""
-    found = [f for f in page.fns.values() if apart.PLACES.get(f.concurrency_id) == place]
-    return {name_of(function.fn): function.fn for function in found}
-
-
 def test_every_event_of_a_training_is_done_where_the_trainings_are():
     asked = []
 
@@ -214,7 +209,7 @@ def test_every_event_of_a_training_is_done_where_the_trainings_are():
         asked.append(name_of(handler))
         yield "an answer"
 
-    handlers = events(build({TRAININGS: lender}), TRAININGS)
+    handlers = handlers_at(build({TRAININGS: lender}), TRAININGS)
     assert {name.partition(".")[0] for name in handlers} == {"train"}
     assert all(handler({}) == "an answer" for handler in handlers.values())
     assert set(asked) == set(handlers)
@@ -227,7 +222,7 @@ def test_every_event_of_a_training_is_done_where_the_trainings_are():
 
 
 def test_a_training_that_begins_there_is_known_there_alone(worker):
-    handlers = events(build({TRAININGS: worker}), TRAININGS)
+    handlers = handlers_at(build({TRAININGS: worker}), TRAININGS)
     with pytest.raises(gr.Error, match="There is no training: start one first"):
         handlers["train.stop"]({})
     mine, *_ = handlers["train.find_again"]({})
@@ -238,7 +233,7 @@ def test_a_training_that_begins_there_is_known_there_alone(worker):
 def test_a_wish_that_changed_ends_a_run_elsewhere(worker, tmp_path):
     page = build({NETWORKS: worker})
     wish = Wish(("this",))
-    (show,) = (f for n, f in events(page, NETWORKS).items() if n == "reverse.show")
+    (show,) = (f for n, f in handlers_at(page, NETWORKS).items() if n == "reverse.show")
     assert show is not None
     numbers = apart._sent(counted, worker)(wish, tmp_path / "over")
     assert next(numbers) == 0

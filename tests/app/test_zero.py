@@ -18,13 +18,13 @@ from app import models, subtract, zero
 from app.apart import NETWORKS, PLACES, handled
 from app.events import NETWORK
 from app.pictures import Picture, built_in
-from app.server.journal import name_of
 from app.settings import current
 from app.tabs import reverse, unet
 from app.tabs import subtract as subtract_tab
 from app.ui import build
 from app.wish import Wish
 from model.checkpoint import load_checkpoint
+from tests.app.handlers import handlers_at
 from tests.app.reverse_inputs import inputs
 from tests.app.test_devices import tensors
 
@@ -97,18 +97,13 @@ def lender():
 @pytest.fixture(scope="module")
 def plain():
     """The page's handlers that ask a network, by name."""
-    return asking(build())
+    return handlers_at(build(), NETWORKS)
 
 
 @pytest.fixture(scope="module")
 def sent(lender):
     """The same of a page that has them ask in the other process."""
-    return asking(build({NETWORKS: lender(handled, duration=zero.seconds)}))
-
-
-def asking(page):
-    found = [f for f in page.fns.values() if PLACES.get(f.concurrency_id) == NETWORKS]
-    return {name_of(function.fn): function.fn for function in found}
+    return handlers_at(build({NETWORKS: lender(handled, duration=zero.seconds)}), NETWORKS)
 
 
 def event(**data):
