@@ -1,14 +1,16 @@
 """Several threads ask one network: what waits at the same time goes through it as one batch.
 
 A pass of one picture costs almost as much as one of four, and two passes at once are slower than
-one after the other. So one thread asks for all that wait, and nobody waits for company. It stands
-back behind the threads that answer pages: what a click costs comes first.
+one after the other. So one thread asks for all that wait. Who is back for the next step in a moment
+is waited for: runs that once met then stay together, where else they would take turns. The thread
+stands back behind those that answer pages: what a click costs comes first.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,6 +20,7 @@ from app import priority
 from model.denoiser import Denoiser, GuidedDenoiser, Network
 
 LARGEST = 32  # pictures that are put together; a larger request goes by itself
+PATIENCE = 0.25  # for how much of the last pass's time those that it served are waited for
 
 
 @dataclass(eq=False)
@@ -57,12 +60,29 @@ class _Line:
 
     def _work(self) -> None:
         priority.stand_back(priority.PASSES)
+        served: list[_Request] = []
+        company, patience = 0, 0.0
         while True:
             with self._changed:
-                while not self._waiting:
-                    self._changed.wait()
-                requests = self._next()
-            _serve(requests)  # while it does, others gather
+                self._changed.wait_for(lambda: self._waiting)
+                if served and served[0].goes_with(self._waiting[0]) and company <= LARGEST:
+                    self._meet(served[0], company, patience)
+                served = self._next()
+            began = time.perf_counter()
+            _serve(served)  # while it does, others gather
+            patience = PATIENCE * (time.perf_counter() - began)
+            with self._changed:
+                company = sum(len(one.x) for one in served) + self._pictures(served[0])
+            for request in served:
+                request.over.set()
+
+    def _meet(self, like: _Request, company: int, patience: float) -> None:
+        """Wait a moment until so many pictures are together."""
+        self._changed.wait_for(lambda: self._pictures(like) >= company, patience)
+
+    def _pictures(self, like: _Request) -> int:
+        """Of those who wait and could share a pass with `like`."""
+        return sum(len(one.x) for one in self._waiting if one.goes_with(like))
 
     def _next(self) -> list[_Request]:
         first, *others = self._waiting
@@ -85,11 +105,9 @@ def _serve(requests: list[_Request]) -> None:
                 _serve([request])
         else:
             requests[0].error = error
-            requests[0].over.set()
         return
     for request, output in zip(requests, outputs, strict=True):
         request.output = output
-        request.over.set()
 
 
 @torch.no_grad()

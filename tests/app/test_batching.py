@@ -93,6 +93,44 @@ def test_an_error_reaches_only_the_one_who_caused_it():
     assert [answers[i].flatten()[0].item() for i in (0, 1, 3)] == [1, 2, 3]
 
 
+def walks(nets):
+    """A walk of four steps for each net: all begin while the first pass is under way."""
+
+    def walk(net):
+        for _ in range(4):
+            Shared(net)(*request(0))
+
+    threads = [threading.Thread(target=walk, args=(net,)) for net in nets]
+    for thread in threads:
+        thread.start()
+        while not nets[0].batches:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join(20)
+
+
+class SlowNet(Net):
+    """A pass takes so long that everybody else has asked meanwhile."""
+
+    def __call__(self, x, t, label=None):
+        self.go_on.set()
+        answer = super().__call__(x, t, label)
+        time.sleep(0.4)
+        return answer
+
+
+def test_runs_that_walk_at_the_same_time_meet():
+    net = SlowNet()
+    walks([net, net, net])
+    assert net.batches == [1, 3, 3, 3, 2]
+
+
+def test_runs_of_two_networks_share_no_pass():
+    one, other = SlowNet(), SlowNet()
+    walks([one, other])
+    assert one.batches == other.batches == [1, 1, 1, 1]
+
+
 def test_two_networks_take_turns():
     one, other = Net(), Net()
     other.go_on.set()
