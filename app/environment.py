@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from app.memory import few_arenas
+
 
 def prepare() -> None:
     """Set what suits this app and the person who starts it has not set; loads nothing."""
@@ -17,5 +19,6 @@ def prepare() -> None:
     # PyTorch's threads wait for each other by spinning: where anything else computes at the same
     # time, that costs several times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    few_arenas()
     # A thread that computes in Python keeps the others out for this long, the server's loop too.
     sys.setswitchinterval(0.001)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from app import models, priority, shelf
+from app.memory import give_back
 from app.plans import Plan
 from app.server import journal
 from app.settings import current
@@ -216,6 +217,7 @@ class Registry:
             job.plan, job.data, job.training = replace(job.plan, load=_forgotten), None, None
             self._running.discard(job.key)
             self._fill()
+        give_back()
         journal.note("training", outcome=state, steps=job.steps)
 
     def _train(self, job: Job) -> str:

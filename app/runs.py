@@ -265,7 +265,7 @@ class Run:
 
 RUNS: Once[RunSettings, Step, Run] = Once(LRU(current().run_cache << 20), lambda run: run.nbytes)
 # (settings, seeds, labels) → the last images of these runs, (B, C, H, W)
-ENDINGS: Once[tuple, Step, Tensor] = Once(LRU(current().run_cache << 18), lambda x: x.nbytes)
+ENDINGS: Once[tuple, Step, Tensor] = Once(LRU(current().run_cache << 19), lambda x: x.nbytes)
 
 
 def endings(

@@ -26,7 +26,7 @@ class Settings:
     open_browser: bool = False  # UNNOISE_OPEN: `make run` sets it where there is a screen
     max_upload: str = "20mb"  # UNNOISE_MAX_UPLOAD: largest picture, in Gradio's notation
     max_T: int = 4000  # UNNOISE_MAX_T: longest schedule that a user may ask for
-    run_cache: int = 256  # UNNOISE_RUN_CACHE: MiB of sampling runs that all users share
+    run_cache: int = 64  # UNNOISE_RUN_CACHE: MiB of sampling runs that all users share
     train_seconds: int = 600  # UNNOISE_TRAIN_SECONDS: the longest training
     train_steps: int = 20_000  # UNNOISE_TRAIN_STEPS: the same in steps
     train_size: int = 64  # UNNOISE_TRAIN_SIZE: largest side of its pictures

@@ -80,7 +80,7 @@ def ask(settings: RunSettings, x: Tensor, t: Sequence[int]) -> Prediction:
 
 
 # What both kinds of looks depend on → the look and its noise; a look is one large pass.
-LOOKS: LRU[tuple, tuple[Look, Tensor]] = LRU(current().run_cache << 18)
+LOOKS: LRU[tuple, tuple[Look, Tensor]] = LRU(current().run_cache << 19)
 
 
 def _nbytes(look: tuple[Look, Tensor]) -> int:

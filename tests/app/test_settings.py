@@ -18,7 +18,7 @@ def test_an_empty_environment_gives_the_defaults():
         open_browser=False,
         max_upload="20mb",
         max_T=4000,
-        run_cache=256,
+        run_cache=64,
         train_seconds=600,
         train_steps=20_000,
         train_size=64,
