@@ -71,8 +71,8 @@ def built_in(key: str) -> Picture:
 
 def to_pixels(x: Tensor) -> np.ndarray:
     """(…, C, H, W), clipped to [−1, 1] → uint8 (…, H, W, C)."""
-    values = ((x.cpu().double().clamp(-1, 1) + 1) * 127.5).round()
-    return values.to(torch.uint8).movedim(-3, -1).contiguous().numpy()
+    values = x.cpu().movedim(-3, -1).double().clamp(-1, 1).add_(1).mul_(127.5).round_()
+    return values.to(torch.uint8).contiguous().numpy()
 
 
 def to_image(x: Tensor) -> Image.Image:
@@ -80,9 +80,9 @@ def to_image(x: Tensor) -> Image.Image:
     return Image.fromarray(to_pixels(x).squeeze())
 
 
-def png_bytes(image: Image.Image) -> bytes:
+def png_bytes(image: Image.Image, compress_level: int = 6) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=compress_level)
     return buffer.getvalue()
 
 
@@ -93,9 +93,15 @@ def small_data_url(image: Image.Image) -> str:
     return "data:image/webp;base64," + packed(buffer.getvalue())
 
 
-def data_url(image: Image.Image) -> str:
-    """A PNG that stands in the page itself."""
-    return "data:image/png;base64," + packed(png_bytes(image))
+def data_url(image: Image.Image, compress_level: int = 1) -> str:
+    """A PNG that stands in the page itself, for a while: more effort hardly makes it smaller."""
+    return "data:image/png;base64," + packed(png_bytes(image, compress_level))
+
+
+def noise_urls(x: Tensor) -> list[str]:
+    """The same of each of (N, C, H, W) in [−1, 1], which are mostly noise: that has no order."""
+    pictures = (Image.fromarray(pixels.squeeze()) for pixels in to_pixels(x))
+    return [data_url(picture, compress_level=0) for picture in pictures]
 
 
 def packed(content: np.ndarray | bytes) -> str:

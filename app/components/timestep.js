@@ -4,15 +4,34 @@ const [play, back, range, on, output, speed] =
   ['.play', '.back', 'input', '.on', 'output', 'select'].map(name => bar.querySelector(name));
 const WHOLE_RUN_MS = 6000; // at normal speed, whatever T is
 const SETTLE_MS = 180;     // keys and clicks come in bursts: tell Python once
+const AHEAD_PX = 300;      // so far from the window it counts as in view: it is there when one comes
 const SWEEP_MS = 9000;     // from 0 to T where t moves by itself
 const SWEEP_AFTER_MS = 900;
 const shown = document.createTextNode(''); // written in place: no node comes or goes in a drag
 output.append(shown);
 let playing = 0, startedAt = 0, startedFrom = 0, settling = 0, sweeping = 0, ended = false;
 
+// What follows is drawn by the server: not while nobody sees it.
+let inView = !bar.dataset.follower, owed = false;
+
+function tell() {
+  owed = !inView;
+  if (inView) trigger('settled', { t: here.t });
+}
+
+function watchFollower() {
+  const follower = document.getElementById(bar.dataset.follower);
+  if (!follower) { requestAnimationFrame(watchFollower); return; } // it is mounted later
+  new IntersectionObserver(entries => {
+    inView = entries.at(-1).isIntersecting;
+    if (inView && owed) settle();
+  }, { rootMargin: `${AHEAD_PX}px` }).observe(follower);
+}
+if (!inView) watchFollower();
+
 const settle = () => {
   clearTimeout(settling);
-  settling = setTimeout(() => trigger('settled', { t: here.t }), SETTLE_MS);
+  settling = setTimeout(tell, SETTLE_MS);
 };
 
 function stop() {

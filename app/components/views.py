@@ -32,18 +32,22 @@ class Timestep(View):
 
     No payload. Event `settled` with {"t": int}: the person let go of the timestep. Never during
     a drag, so that a drag costs no request. With `sweep`, t moves by itself at first, until
-    somebody touches the page; never for those who asked their system for less motion.
+    somebody touches the page; never for those who asked their system for less motion. With
+    `follower`, the `elem_id` of what `settled` draws, it waits until that comes into view.
     """
 
     STEM = "timestep"
     EVENTS: ClassVar = [EventListener("settled")]
 
-    def __init__(self, value: Any = None, *, sweep: bool = False, **kwargs: Any) -> None:
-        self.sweep = sweep
+    def __init__(
+        self, value: Any = None, *, sweep: bool = False, follower: str = "", **kwargs: Any
+    ) -> None:
+        self.sweep, self.follower = sweep, follower
         super().__init__(value, **kwargs)
 
     def markup(self) -> str:
-        return super().markup().replace("SWEEP", "yes" if self.sweep else "")
+        text = super().markup().replace("SWEEP", "yes" if self.sweep else "")
+        return text.replace("FOLLOWER", self.follower)
 
 
 class Steps(Timestep):
@@ -88,6 +92,7 @@ class Progress(View):
     """
 
     STEM = "progress"
+    until_end = True  # whatever becomes of its event, it shows nothing afterwards
 
 
 class Sheet(View):
@@ -208,6 +213,7 @@ class Download(View):
 
     STEM = "download"
     CLASSES: ClassVar = ["gone"]
+    saves = True  # a file, which takes a thread
 
     def postprocess(self, value: tuple[str, bytes] | None) -> dict | None:
         if value is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -152,7 +153,13 @@ def build(session: Session, place: Place) -> None:
                     0, label="Seed", precision=0, info="The same seed gives the same noise."
                 )
             again = gr.Button("New noise (another seed)", size="sm")
-    time = Timestep(scene=SCENE, sweep=True, elem_id="forward-time", elem_classes="stuck")
+    time = Timestep(
+        scene=SCENE,
+        sweep=True,
+        follower="single-steps",
+        elem_id="forward-time",
+        elem_classes="stuck",
+    )
     prose("forward_notice")
 
     with gr.Column(elem_classes="section"):
@@ -212,7 +219,7 @@ def build(session: Session, place: Place) -> None:
     place.keep("seed", seed, check=check_seed)
     for button, form in ((as_png, "PNG"), (as_gif, "GIF"), (as_webp, "WEBP")):
         button.click(
-            lambda *given, form=form: export(form, *given),
+            partial(export, form),
             [shown, *settings],
             download,
             **EXPORT,

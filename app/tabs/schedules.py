@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -308,7 +309,7 @@ def build(session: Session, place: Place) -> None:
         place.keep(name, component, check=within(name, 0, 1))
     for button, form in ((as_csv, "csv"), (as_png, "png"), (as_svg, "svg")):
         button.click(
-            lambda *given, form=form: export(form, *given),
+            partial(export, form),
             plot,
             download,
             **EXPORT,

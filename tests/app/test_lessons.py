@@ -6,6 +6,7 @@ import torch
 from app import lessons
 from app.cache import LRU
 from app.lessons import spread, walk
+from model.forward import q_sample
 from model.schedule import NoiseSchedule
 
 
@@ -42,6 +43,18 @@ def test_spread_settles_with_the_scaling_and_climbs_without(x0):
     assert scaled[0] == left_out[0] == pytest.approx(x0.std().item())
     assert scaled[-1] == pytest.approx(1, abs=0.05)
     assert left_out[-1] > 3
+
+
+@pytest.mark.parametrize("T", [10, 1000])
+def test_spread_is_what_the_pixels_themselves_have(x0, T):
+    schedule = NoiseSchedule.cosine(T)
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
+    lines = spread(schedule, x0, eps)
+    for t, scaled in zip(*lines["scaled"], strict=True):
+        assert scaled == pytest.approx(q_sample(schedule, x0.double(), t, eps).std().item())
+    for t, left_out in zip(*lines["left out"], strict=True):
+        made = x0.double() + schedule.unscaled_noise[t] * eps
+        assert left_out == pytest.approx(made.std().item())
 
 
 def test_a_chain_is_the_same_however_it_is_come_by(x0, monkeypatch):

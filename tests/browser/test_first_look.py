@@ -72,7 +72,7 @@ def test_less_than_a_megabyte_travels_before_the_first_touch(browser, address):
     network.on("Network.loadingFinished", finished)
     network.send("Network.enable")
     page.goto(address)
-    page.wait_for_selector("#single-steps img")
+    page.wait_for_selector("#forward-strip canvas")
     page.wait_for_timeout(2000)
     context.close()
     heaviest = sorted(((sizes.get(request, 0), url) for request, url in ours.items()), reverse=True)

@@ -178,6 +178,8 @@ def test_new_noise_and_back_by_its_seed(page):
 
 def test_single_steps_follow_when_the_slider_is_let_go(page):
     title = page.locator("#single-steps h4").first
+    page.locator("#spread-chart").scroll_into_view_if_needed()
+    title.wait_for()
     for move in page.drag(moves=20):
         if move == 10:
             before = title.text_content()
@@ -191,6 +193,23 @@ def test_single_steps_follow_when_the_slider_is_let_go(page):
     )
     assert mean == pytest.approx(other_mean, abs=0.05)
     assert spread == pytest.approx(other_spread, rel=0.05)
+
+
+def test_single_steps_are_asked_for_when_they_come_into_view(page):
+    asked = len([url for url in page.requests if "/queue/join" in url])
+    page.seek(200)
+    page.seek(400)
+    page.wait_for_timeout(600)
+    assert len([url for url in page.requests if "/queue/join" in url]) == asked
+    assert not page.locator("#single-steps img").count()
+    page.locator("#spread-chart").scroll_into_view_if_needed()
+    expect(page.locator("#single-steps h4").first).to_have_text(
+        "One Markov step, from t = 399 to t = 400"
+    )
+    page.seek(500)
+    expect(page.locator("#single-steps h4").first).to_have_text(
+        "One Markov step, from t = 499 to t = 500"
+    )
 
 
 def test_leaving_out_the_scaling_and_putting_it_back(page):
