@@ -18,6 +18,7 @@ from app.catalogue import DEFAULT_POINTS, MOST_POINTS
 from app.components import Header, Opening
 from app.events import QUICK, asked_now
 from app.forms import check_choice, check_integer, says_what_is_wrong, sent
+from app.language import said
 from app.permalink import CannotTravelError, Setting, Values
 from app.pictures import Picture, built_in
 from app.session import DEFAULT_PICTURE, Session
@@ -128,7 +129,7 @@ class Place:
         if not known:
             wrong = [f"In the address, “tab” must be one of {', '.join(names)}."]
         if wrong:  # in one: Gradio shows no two at a time
-            gr.Warning(" ".join(wrong[:MOST_WARNINGS]))
+            gr.Warning(" ".join(map(said, wrong[:MOST_WARNINGS])))
         scenes: dict[str, dict] = {}
         for kept in self.kept:
             if kept.component is None and values[kept.setting.name] is not None:

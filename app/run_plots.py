@@ -96,7 +96,7 @@ def _line(
 
 def _figure(title: str, data: list[dict]) -> dict[str, Any]:
     end = max(trace["x"][0] for trace in data)
-    layout = layout_of(title + ", over t", "", "", end)
+    layout = layout_of(f"{title}, over t", "", "", end)
     layout["xaxis"]["range"] = [(1 + HALF_CELL) * end, -HALF_CELL * end]  # as time runs backwards
     layout["margin"] = MARGIN | {"l": 44, "b": 64}
     layout["height"] = 320

@@ -43,7 +43,6 @@ EMPTY = "The file is empty: choose one that holds a picture."
 TOO_HEAVY = f"The file is larger than {MAX_BYTES >> 20} MB: shrink the picture and upload it again."
 DRAWING = "An SVG file is a drawing, not pixels: export it as PNG and upload that."
 NO_PICTURE = f"The file is not a picture that can be read here: choose a {ACCEPTED} file."
-OTHER_FORMAT = f"{{}} files cannot be read here: save the picture as {ACCEPTED} and upload that."
 DAMAGED = "The picture is damaged or incomplete: save or download it anew and upload that."
 TOO_MANY_PIXELS = (
     f"The picture has more than {MAX_PIXELS // 10**6} million pixels: shrink it and upload that."
@@ -230,6 +229,10 @@ def _stretched(values: np.ndarray) -> np.ndarray:
     return grey.reshape(values.shape)
 
 
+def _other_format(name: str) -> str:
+    return f"{name} files cannot be read here: save the picture as {ACCEPTED} and upload that."
+
+
 def _what_is_wrong(head: bytes) -> str:
     """Why a file that begins with `head` could not be decoded."""
     known = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")
@@ -243,8 +246,8 @@ def _what_is_wrong(head: bytes) -> str:
     if b"<svg" in text and b"<html" not in text:
         return DRAWING
     if brand in (b"heic", b"heix", b"hevc") or (brand in (b"mif1", b"msf1") and b"heic" in head):
-        return OTHER_FORMAT.format("HEIC")
+        return _other_format("HEIC")
     for start, name in _OTHERS.items():
         if head.startswith(start):
-            return OTHER_FORMAT.format(name)
+            return _other_format(name)
     return NO_PICTURE

@@ -6,20 +6,20 @@ let block = null, pixel = null, parts = null;
 function build(data) {
   const names = Object.keys(data.attention);
   parts = null;
-  if (!names.length) { root.replaceChildren(make('p', {}, data.x ? 'This network has no attention.' : 'Without weights there is no attention to look at.')); return; }
+  if (!names.length) { root.replaceChildren(make('p', {}, data.x ? say('This network has no attention.') : say('Without weights there is no attention to look at.'))); return; }
   if (!names.includes(block)) block = names[0];
   const part = data.attention[block];
   if (pixel === null || pixel >= part.side ** 2) pixel = Math.floor(part.side / 2) * (part.side + 1);
   const select = make('select', {}, ...names.map(name => make('option', { value: name, selected: name === block }, name)));
-  select.setAttribute('aria-label', 'attention block');
+  select.setAttribute('aria-label', say('attention block'));
   select.addEventListener('change', () => { block = select.value; pixel = null; draw(here, true); });
   const input = make('canvas', { width: data.width, height: data.height, tabIndex: 0, className: 'input' });
   input.setAttribute('role', 'application');
   const heads = Array.from({ length: part.heads }, (_, i) => {
     const canvas = make('canvas', { width: part.side, height: part.side });
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', `head ${i + 1}: where the pixel looks, white the most`);
-    return { canvas, node: make('figure', {}, canvas, make('figcaption', {}, `head ${i + 1}`)) };
+    canvas.setAttribute('aria-label', say('head {0}: where the pixel looks, white the most', i + 1));
+    return { canvas, node: make('figure', {}, canvas, make('figcaption', {}, say('head {0}', i + 1))) };
   });
   const move = (column, row) => {
     const keep = value => Math.min(part.side - 1, Math.max(0, value));
@@ -64,8 +64,9 @@ function draw({ data, t }, fresh) {
     paintFrame(picture, part.weights, (near * part.heads + head) * pixels + pixel, 1);
     frame.putImageData(picture, 0, 0);
   });
-  input.setAttribute('aria-label', `x_t; arrow keys move the pixel, now row ${row + 1}, column ${column + 1}`);
-  note.data = `Row ${row + 1}, column ${column + 1} of ${part.side} × ${part.side}, at t = ${data.times[part.moments[near]]}. White is the most it looks at.`;
+  input.setAttribute('aria-label', say('x_t; arrow keys move the pixel, now row {0}, column {1}', row + 1, column + 1));
+  note.data = say('Row {0}, column {1} of {2} × {2}, at t = {3}. White is the most it looks at.',
+    row + 1, column + 1, part.side, data.times[part.moments[near]]);
 }
 
 const anew = () => { if (here.data) draw(here, true); };

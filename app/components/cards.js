@@ -129,7 +129,8 @@ function draw({ data, unscaled }, fresh) {
   clearTimeout(writing); // within this frame, or once when the drag rests: a frame of their own costs
   if (fresh || performance.now() - writtenAt > WRITE_MS) write();
   else writing = setTimeout(write, WRITE_MS);
-  describe();
+  if (fresh) describe(); // no picture stands there without a name
+  else describeAtRest();
 }
 
 function write() {
@@ -148,12 +149,14 @@ function write() {
   }
 }
 
-const describe = whenItRests(() => {
+function describe() {
   for (const { schedule, picture } of cards) {
     const t = here.timeOf(schedule);
-    picture.setAttribute('aria-label', `${schedule.title}: the picture at t = ${t}`);
+    picture.setAttribute('aria-label', say('{0}: the picture at t = {1}', schedule.title, t));
   }
-});
+}
+
+const describeAtRest = whenItRests(describe);
 
 function colour() {
   barColour = cssColour('--muted');

@@ -49,7 +49,7 @@ function draw(line = points) {
     dot.setAttribute('cy', y(a));
     dot.classList.toggle('chosen', index === chosen && movable(index));
     dot.setAttribute('aria-valuenow', a.toFixed(4));
-    dot.setAttribute('aria-valuetext', `t/T = ${u.toFixed(2)}, alpha bar = ${a.toFixed(4)}`);
+    dot.setAttribute('aria-valuetext', say('t/T = {0}, alpha bar = {1}', u.toFixed(2), a.toFixed(4)));
   });
   const [u, a] = points[chosen] ?? points[0];
   output.textContent = `t/T = ${u.toFixed(2)}  ᾱ = ${a.toFixed(4)}`;
@@ -60,7 +60,7 @@ function draw(line = points) {
 function handle(index) {
   const dot = node('circle', { r: 8 });
   if (!movable(index)) { dot.classList.add('fixed'); return dot; }
-  const set = { tabindex: 0, role: 'slider', 'aria-label': `Control point ${index}`, 'aria-valuemin': 0, 'aria-valuemax': 1 };
+  const set = { tabindex: 0, role: 'slider', 'aria-label': say('Control point {0}', index), 'aria-valuemin': 0, 'aria-valuemax': 1 };
   for (const [name, value] of Object.entries(set)) dot.setAttribute(name, value);
   dot.addEventListener('focus', () => { chosen = index; draw(); });
   dot.addEventListener('pointerdown', event => {

@@ -13,7 +13,8 @@ function draw() {
   title.data = now.title;
   bar.max = now.of;
   bar.value = now.done;
-  rest.data = now.text ?? `${now.done} of ${now.of}${now.seconds ? ` · ${now.seconds.toFixed(now.seconds < 10 ? 1 : 0)} s left` : ''}`;
+  const left = now.seconds ? ` · ${say('{0} s left', now.seconds.toFixed(now.seconds < 10 ? 1 : 0))}` : '';
+  rest.data = now.text ?? say('{0} of {1}', now.done, now.of) + left;
   (now.pictures ?? []).forEach(({ image, symbol: sign }, i) => {
     pictures.children[i] ?? pictures.append(make('figure', {}, make('img', { alt: '' }), make('figcaption')));
     const [img, caption] = pictures.children[i].children;

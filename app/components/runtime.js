@@ -217,7 +217,7 @@ window.unnoise ??= (() => {
       const buttons = cells.map(({ picture, name, t }, cell) => {
         context.drawImage(picture, cell * width, 0);
         const button = element('button', { type: 'button', title: name });
-        button.setAttribute('aria-label', `${name}: go there`);
+        button.setAttribute('aria-label', say('{0}: go there', name));
         button.addEventListener('click', () => here.seek(t));
         columns[cell].push(button);
         return button;
@@ -281,8 +281,9 @@ window.unnoise ??= (() => {
     return node;
   };
 
-  // A word of a view in the language of this server: see app/translation.py.
-  const say = text => window.unnoiseWords?.[text] ?? text;
+  // What a view says, in the language of this server (app/translation.py); values go to {0}, {1} …
+  const say = (text, ...values) =>
+    (window.unnoiseWords?.[text] ?? text).replace(/\{(\d)\}/g, (place, i) => values[i] ?? place);
 
   const cssColour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 

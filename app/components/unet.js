@@ -27,7 +27,7 @@ function build(data) {
   const deepest = Math.max(...blocks.map(block => block.level));
   const width = 2 * MARGIN + blocks.length * (WIDE + GAP) - GAP, height = 40 + (deepest + 1) * DROP + 10;
   nodes = {};
-  const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': `U-Net with ${blocks.length} blocks and ${thousands(data.parameters)} parameters` });
+  const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': say('U-Net with {0} blocks and {1} parameters', blocks.length, thousands(data.parameters)) });
   drawing.style.minWidth = `${Math.max(720, width * 0.62)}px`;
   const index = Object.fromEntries(blocks.map((block, i) => [block.name, i]));
 
@@ -39,11 +39,11 @@ function build(data) {
   for (const block of blocks.filter(b => b.skip_from)) {
     const from = at[index[block.skip_from]], to = at[index[block.name]], y = from.y - 12;
     const skip = svg('path', { class: 'skip', d: `M ${from.x + WIDE / 2} ${from.y} V ${y} H ${to.x + WIDE / 2} V ${to.y}` }, svg('title'));
-    skip.firstChild.textContent = `skip connection from ${block.skip_from} to ${block.name}`;
+    skip.firstChild.textContent = say('skip connection from {0} to {1}', block.skip_from, block.name);
     skip.dataset.level = block.level;
     drawing.append(skip);
     const label = svg('text', { class: 'skip-label', x: (from.x + to.x + WIDE) / 2, y: y - 4, 'text-anchor': 'middle' });
-    label.textContent = `skip, level ${block.level}`;
+    label.textContent = say('skip, level {0}', block.level);
     drawing.append(label);
   }
   blocks.forEach((block, i) => drawing.append(box(block, at[i], Boolean(data.x))));
@@ -94,14 +94,14 @@ function buildTools(data) {
   if (!data.x) return;
   const levels = Object.keys(data.cuts).filter(key => !['nothing', 'all'].includes(key));
   const count = Math.max(...Object.values(data.maps).map(map => map.names.length)) - (data.chosen ? 1 : 0);
-  const lanes = Array.from({ length: count }, (_, i) => [String(i), i ? `strongest channel ${i}` : say('mean of the channels')]);
-  if (data.chosen) lanes.push(['chosen', `${data.chosen[0]}: channel ${data.chosen[1]}, else the mean`]);
+  const lanes = Array.from({ length: count }, (_, i) => [String(i), i ? say('strongest channel {0}', i) : say('mean of the channels')]);
+  if (data.chosen) lanes.push(['chosen', say('{0}: channel {1}, else the mean', ...data.chosen)]);
   lane = data.chosen ? 'chosen' : lane === 'chosen' ? 0 : lane;
   cut = data.cuts[cut] ? cut : 'nothing';
-  result = { x: picture(data, 'x_t'), kept: picture(data, 'x̂_0', 'belief'), cut: picture(data, 'x̂_0 with the cut', 'belief') };
+  result = { x: picture(data, 'x_t'), kept: picture(data, 'x̂_0', 'belief'), cut: picture(data, say('x̂_0 with the cut'), 'belief') };
   tools.replaceChildren(
     choice(say('each block shows'), lanes, String(lane), value => { lane = value === 'chosen' ? value : Number(value); draw(here, false); }),
-    choice(say('cut'), [['nothing', say('no skip')], ...levels.map(level => [level, `the skip of level ${level}`]), ['all', say('all skips')]], cut,
+    choice(say('cut'), [['nothing', say('no skip')], ...levels.map(level => [level, say('the skip of level {0}', level)]), ['all', say('all skips')]], cut,
       value => { cut = value; draw(here, false); }),
     make('div', { className: 'results' }, result.x.node, result.kept.node, result.cut.node));
 }
@@ -154,7 +154,7 @@ function choose(block, again = false) {
     make('p', { className: 'formula' }, symbol(formula)), make('pre', {}, make('code', {}, source)));
   details.addEventListener('toggle', () => { sourceShown = details.open; });
   inside.replaceChildren(make('section', {},
-    make('h4', {}, block.name, make('small', {}, `${block.kind} · ${size(block.input_shape)} → ${size(block.output_shape)} · ${thousands(block.parameters)} parameters`)),
+    make('h4', {}, block.name, make('small', {}, `${block.kind} · ${size(block.input_shape)} → ${size(block.output_shape)} · ${say('{0} parameters', thousands(block.parameters))}`)),
     make('ol', {}, ...steps), details));
 }
 

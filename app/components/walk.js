@@ -84,7 +84,7 @@ function build(run) {
   ];
   const equations = run.equations.filter(({ lane }) => !lane || shown.some(({ key }) => key === lane));
   const from = number('b', '', step => (run.tNext[step] === undefined ? '' : `t = ${run.t[step]} → ${run.tNext[step]}`));
-  const which = number('span', 'muted', step => (here.data.rising ? `training step ${run.t[step]}` : `step ${step + 1} of ${run.steps}`));
+  const which = number('span', 'muted', step => (here.data.rising ? say('training step {0}', run.t[step]) : say('step {0} of {1}', step + 1, run.steps)));
   const node = make('section', { className: 'panel' },
     make('h3', {}, sampleLine(run), make('span', {}, run.title), from, which),
     make('div', { className: 'figures' }, ...figures),
@@ -119,7 +119,7 @@ function write() {
 const describe = whenItRests(() => {
   for (const { run, painters } of panels) {
     const t = run.t[run.kept[run.at[here.t]]];
-    const where = here.data.rising ? `after ${t} steps` : `at t = ${t}`;
+    const where = here.data.rising ? say('after {0} steps', t) : say('at t = {0}', t);
     for (const [canvas, label] of painters.flatMap(painter => painter.canvases)) canvas.setAttribute('aria-label', `${label}, ${where}`);
   }
 });

@@ -249,7 +249,7 @@ def test_sentences_fit_the_page_and_differ():
         uploads.TOO_HEAVY,
         uploads.DRAWING,
         uploads.NO_PICTURE,
-        uploads.OTHER_FORMAT.format("HEIC"),
+        uploads._other_format("HEIC"),
         uploads.DAMAGED,
         uploads.TOO_MANY_PIXELS,
         uploads.TOO_SMALL,
