@@ -36,9 +36,17 @@ def build(session: Session, loading: Sequence[Any], name: str) -> None:
             elem_id=f"{name}-upload",
         )
         prose("own_picture")
-    gr.on([*loading, session.picture.change], show, session.picture, [picker, title], **QUICK)
+    gr.on(
+        [*loading, session.picture.change],
+        show,
+        session.picture,
+        [picker, title],
+        trigger_mode="always_last",
+        **QUICK,
+    )
     picker.picked(choose_built_in, outputs=session.picture, **QUICK)
-    upload.change(choose_upload, upload, session.picture, **QUICK).failure(
+    # "multiple", so that a refusal is a failure (`app.server.page`), which empties the field.
+    upload.change(choose_upload, upload, session.picture, trigger_mode="multiple", **QUICK).failure(
         lambda: None, outputs=upload, **QUICK
     )
 

@@ -91,6 +91,8 @@ def says_what_is_wrong(handler: Callable) -> Callable:
 def _told_to_the_page() -> Iterator[None]:
     try:
         yield
+    except gr.Error:  # a sentence already, of another process; it is a ValueError too
+        raise
     except ValueError as error:
         sentence = f"{str(error).removesuffix('.')}."
         raise gr.Error(sentence, print_exception=False) from None

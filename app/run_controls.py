@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app import chooser, models
-from app.components.fields import NumberField
+from app.components.fields import ChoiceField, NumberField, RangeField
 from app.events import QUICK, asked_now
 from app.forms import check_choice, check_integer, check_seed, says_what_is_wrong
 from app.links import Place
@@ -50,12 +50,12 @@ class Side:
             info="DDPM adds new noise in each step, the others follow a path.",
             elem_id=f"sampler-{letter}",
         )
-        made["steps"] = gr.Slider(
+        made["steps"] = RangeField(
             1, MOST_STEPS, DEFAULTS["steps"], step=1, label="Steps",
             info="From 1 to 1000.",
             elem_id=f"steps-{letter}",
         )  # fmt: skip
-        made["eta"] = gr.Slider(
+        made["eta"] = RangeField(
             0, 1, DEFAULTS["eta"], step=0.05, label="η", visible=False,
             info="0: DDIM without noise. 1: as much as DDPM.", elem_id=f"eta-{letter}",
         )  # fmt: skip
@@ -136,7 +136,7 @@ class Controls:
             names, value=names[0], label="Model", info="Trained by this project, or by you.",
             elem_id="reverse-model",
         )  # fmt: skip
-        label = gr.Dropdown(
+        label = ChoiceField(
             models.labels(names[0]), value=models.first_label(names[0]), label="Label",
             info="What the network is asked for.", elem_id="reverse-label",
         )  # fmt: skip
@@ -154,13 +154,13 @@ class Controls:
                 elem_id="reverse-start",
             )  # fmt: skip
             with gr.Column(visible=False) as picture:
-                from_step = gr.Slider(
+                from_step = RangeField(
                     1, models.load(names[0]).schedule.T, 500, step=1, label="Noised to t",
                     info="The more noise, the less of the picture comes back.",
                     elem_id="reverse-from",
                 )  # fmt: skip
                 chooser.build(session, loading, "reverse")
-            guidance = gr.Slider(
+            guidance = RangeField(
                 0, 8, GUIDANCE, step=0.25, label="Guidance",
                 info="1: as trained. More exaggerates what the label asks for.",
                 elem_id="reverse-guidance",

@@ -12,8 +12,10 @@ import gradio as gr
 from app import apart, api, links, models, server, theme, translation, zero
 from app.apart import Lender
 from app.components import RUNTIME, Header
+from app.language import said
 from app.links import Place
 from app.server import journal, sessions
+from app.server.page import Page
 from app.session import Session
 from app.settings import current
 from app.tabs import about, forward, reverse, schedules, subtract, train, unet
@@ -24,17 +26,16 @@ FORGETS = (600, 3600)  # seconds: how often files are looked through, and how ol
 def build(lenders: Mapping[str, Lender] | None = None) -> gr.Blocks:
     """The whole page, not yet launched; `lenders` say where its events compute (`app.apart`)."""
     models.fetch()
-    with gr.Blocks(title="Unnoise", analytics_enabled=False, delete_cache=FORGETS) as page:
+    with Page(title="Unnoise", analytics_enabled=False, delete_cache=FORGETS) as page:
         session = Session.create()
         header = Header()
         for sentence in models.problems():
-            gr.Markdown(sentence, elem_classes="lesson")
+            gr.Markdown(said(sentence), elem_classes="lesson")
         links.connect(header, lay_out(page, session))
         api.build()
     apart.part(page, zero.lenders() | dict(lenders or {}))
     translation.translate(page)
     journal.keep(page)
-    sessions.keep_little(page)
     return page
 
 
@@ -71,7 +72,7 @@ def _or_say_why(build_tab: Callable[[], Any]) -> Any:
     try:
         return build_tab()
     except ValueError as error:
-        gr.Markdown(str(error))
+        gr.Markdown(said(str(error)))
         return None
 
 

@@ -266,8 +266,9 @@ class Visitor:
     async def _run(
         self, function: dict[str, Any], event: Event, target: int | None, data: Any
     ) -> None:
+        failed = True
         try:
-            await self._ask(function, event, target, data)
+            failed = await self._ask(function, event, target, data)
         except LOST as error:
             event.error = f"{type(error).__name__}: {error}"
         finally:
@@ -285,12 +286,13 @@ class Visitor:
             anyway = not (
                 following["trigger_only_on_failure"] or following["trigger_only_on_success"]
             )
-            if anyway or (only == "failure") == bool(event.error):
+            if anyway or (only == "failure") == failed:
                 self._launch(following, target, None)
 
     async def _ask(
         self, function: dict[str, Any], event: Event, target: int | None, data: Any
-    ) -> None:
+    ) -> bool:
+        """Ask, and listen until the end; whether it failed."""
         body = {
             "data": [self.values.get(number) for number in function["inputs"]],
             "event_data": data,
@@ -301,7 +303,7 @@ class Visitor:
         status, said = await self._post("/queue/join?", body)
         if status != 200:
             event.error = f"{status}: {said[:200].decode(errors='replace')}"
-            return
+            return True
         event.id = orjson.loads(said)["event_id"]
         self._waiting.add(event.id)
         if self._listening is None or self._listening.done():
@@ -317,16 +319,18 @@ class Visitor:
                 case "process_generating":
                     event.words += 1
                     self._changed_states(message["output"])
+                case "log" if message["level"] == "error":  # refused, without a failure
+                    event.error = message["log"]
                 case "process_completed":
                     output = message["output"]
                     if not message["success"]:
                         event.error = str(output.get("error") or "no reason given")
                     else:
                         self._take(function, output)
-                    return
+                    return not message["success"]
                 case "unexpected_error" | "server_stopped":
                     event.error = message.get("message") or message["msg"]
-                    return
+                    return True
 
     async def _post(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
         """The status and the text of an answer.

@@ -1,10 +1,15 @@
-"""Gradio's own inputs, handing over what arrived as it arrived: our handlers check and explain."""
+"""Gradio's own inputs, handing over what arrived as it arrived: our handlers check and explain.
+
+Gradio checks too, but against what a list or a slider is now; an event that waited was sent when it
+may have been otherwise, and would be refused for that.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 
 class PictureUpload(gr.Image):
@@ -19,13 +24,29 @@ class PictureUpload(gr.Image):
         return payload.path if payload is not None else None
 
 
+def _as_it_arrived(self: Component, payload: Any) -> Any:
+    return payload
+
+
 class NumberField(gr.Number):
     """A number that was typed, or whatever else was sent in its place."""
 
     is_template = True
+    preprocess = _as_it_arrived
 
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+
+class RangeField(gr.Slider):
+    """A number from a slider, or whatever else was sent in its place."""
+
+    is_template = True
+    preprocess = _as_it_arrived
+
+
+class ChoiceField(gr.Dropdown):
+    """One of a list whose choices change, or whatever else was sent in its place."""
+
+    is_template = True
+    preprocess = _as_it_arrived
 
 
 class FileUpload(gr.File):

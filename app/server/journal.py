@@ -20,6 +20,7 @@ from typing import Any
 
 import gradio as gr
 import gradio.queueing
+from gradio.utils import get_type_hints
 
 from app.settings import current
 
@@ -67,7 +68,10 @@ def _noted(handler: Callable[..., Any]) -> Callable[..., Any]:
         with _watched(event):
             return (yield from handler(*args, **kwargs))
 
-    return noted_generator if inspect.isgeneratorfunction(handler) else noted
+    found = noted_generator if inspect.isgeneratorfunction(handler) else noted
+    # Gradio asks for both at each event, and would work them out each time.
+    found.__annotations__, found.__signature__ = get_type_hints(found), inspect.signature(found)
+    return found
 
 
 @contextmanager

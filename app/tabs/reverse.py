@@ -269,6 +269,7 @@ def build(session: Session, place: Place, tabs: gr.Tabs) -> Ways:
         [*place.opened, run.click, *controls.touched],
         ask,
         [wish, *controls.inputs],
+        trigger_mode="always_last",
         **QUICK,
     ).then(
         show,

@@ -10,7 +10,7 @@ import gradio as gr
 from app import chooser, models, runs, subtract
 from app.apart import keeps, kept
 from app.components import Chart, Lanes, Progress, RunData, Sheet, Steps, Walk
-from app.components.fields import NumberField
+from app.components.fields import ChoiceField, NumberField, RangeField
 from app.events import NETWORK, QUICK, asked_now
 from app.forms import check_choice, check_seed, new_seed, says_what_is_wrong
 from app.links import Place
@@ -138,7 +138,7 @@ def build(session: Session, place: Place, ways: Ways | None) -> None:
                 names, value=first, label="Model", info="Trained by this project, or by you.",
                 elem_id="subtract-model",
             )  # fmt: skip
-            label = gr.Dropdown(
+            label = ChoiceField(
                 models.labels(first), value=models.first_label(first), label="Label",
                 info="What the network is asked for.", elem_id="subtract-label",
             )  # fmt: skip
@@ -151,7 +151,7 @@ def build(session: Session, place: Place, ways: Ways | None) -> None:
                 elem_id="subtract-T",
             )  # fmt: skip
             with gr.Accordion("Guidance and seed", open=False):
-                guidance = gr.Slider(
+                guidance = RangeField(
                     0, 8, GUIDANCE, step=0.25, label="Guidance",
                     info="1: as trained. More exaggerates what the label asks for.",
                 )  # fmt: skip

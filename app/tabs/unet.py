@@ -11,7 +11,7 @@ import gradio as gr
 from app import anatomy, chooser, diagram, models, runs
 from app.apart import keeps, kept
 from app.components import Attention, Chart, Sheet, Steps, UNetData, UNetDiagram
-from app.components.fields import NumberField
+from app.components.fields import ChoiceField, NumberField, RangeField
 from app.embedding_plots import embedding_figures
 from app.events import NETWORK, QUICK, asked_now
 from app.forms import (
@@ -207,7 +207,7 @@ def build(session: Session, place: Place) -> None:
             [*names, diagram.CLASSIC], value=names[0], label="Network", elem_id="unet-model",
             info="Trained ones are alive; the textbook’s has shapes alone.",
         )  # fmt: skip
-        label = gr.Dropdown(
+        label = ChoiceField(
             models.labels(names[0]), value=models.first_label(names[0]), label="Label",
             info="What the network is told beside t.", elem_id="unet-label",
         )  # fmt: skip
@@ -236,7 +236,7 @@ def build(session: Session, place: Place) -> None:
     with gr.Row(elem_classes="section"):
         with gr.Column(scale=2, min_width=300):
             prose("unet_told")
-            lie = gr.Slider(
+            lie = RangeField(
                 1, models.load(names[0]).schedule.T, WRONG_T, step=1, label="Tell it t =",
                 info="The picture stays that of the slider above.", elem_id="unet-lie",
             )  # fmt: skip
@@ -280,7 +280,8 @@ def build(session: Session, place: Place) -> None:
     channels.picked(show_channel, inputs, scene, js=TO_DIAGRAM_JS, **work)
     gr.on(
         [lie.release, seen.change],
-        tell, [here_t, lie, *inputs], truth, js=T_JS, show_progress_on=truth, **work,
+        tell, [here_t, lie, *inputs], truth, js=T_JS,
+        trigger_mode="always_last", show_progress_on=truth, **work,
     )  # fmt: skip
     measure.click(
         measure_fields, [here_t, *inputs], fields, js=T_JS, show_progress_on=fields, **work

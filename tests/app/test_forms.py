@@ -80,6 +80,17 @@ def test_a_value_error_becomes_a_sentence_in_the_page():
         handler(0)
 
 
+def test_a_sentence_is_said_once_however_many_say_it():
+    @says_what_is_wrong
+    @says_what_is_wrong
+    def handler(value):
+        return check_integer(value, "T", 1, 10)
+
+    with pytest.raises(gr.Error) as raised:
+        handler(0)
+    assert raised.value.message == "T must be a whole number from 1 to 10, got 0."
+
+
 def test_a_truth_value_is_called_by_its_name():
     with pytest.raises(ValueError, match="got True"):
         check_integer(True, "T", 1, 10)

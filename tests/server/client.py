@@ -16,6 +16,7 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self.session = secrets.token_hex(6)
+        self.told: list[str] = []  # what was said beside the answers
         # NaN is no JSON, but Python's client sends it, and a server reads it.
         self.http = httpx.Client(base_url=address, timeout=60, trust_env=False)
 
@@ -40,6 +41,8 @@ class Client:
                     message = json.loads(line[len("data:") :])
                     if message["msg"] == "process_completed":
                         found[message["event_id"]] = message
+                    if message["msg"] == "log":
+                        self.told.append(message["log"])
                     if len(found) == count or message["msg"] == "close_stream":
                         break
         return found

@@ -6,7 +6,7 @@ import pytest
 
 from app import plans
 from app.jobs import DONE, Registry
-from tests.app.test_jobs import plan_of
+from tests.app.train_inputs import plan_of
 from tests.server.client import Client
 
 DAY = 86_400.0

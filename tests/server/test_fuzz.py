@@ -83,6 +83,8 @@ def test_no_junk_breaks_a_function_of_the_page(running, address, outcomes):
         for word in client.answers(len(asked)).values() if asked else ():
             error = word["output"].get("error") if not word["success"] else None
             assert not any(leak in str(error) for leak in LEAKS), (function.name, error)
+    assert client.told
+    assert not any(leak in sentence for leak in LEAKS for sentence in client.told)
     broken = {
         (event, facts["outcome"]) for event, facts in outcomes if "failed" in facts["outcome"]
     }
