@@ -39,7 +39,7 @@ def main() -> str | None:
     # Here, not at the top: Gradio and PyTorch take seconds to load, and nobody should wait for
     # them to hear that the port is taken.
     from app import models, priority
-    from app.apart import NETWORKS, TRAININGS
+    from app.apart import DRAWINGS, NETWORKS, TRAININGS
     from app.leave import finish
     from app.server import keep_connections
     from app.ui import build, launch_options, warm_up
@@ -52,7 +52,7 @@ def main() -> str | None:
     lenders = {}
     if settings.processes:
         models.only_described_here()
-        lenders[NETWORKS] = Worker(priority.PASSES, models.handed_on)
+        lenders[NETWORKS] = lenders[DRAWINGS] = Worker(priority.PASSES, models.handed_on)
         lenders[TRAININGS] = Worker(priority.TRAINING, models.handed_on)
     demo = build(lenders)
     for sentence in models.problems():  # which the page says, too

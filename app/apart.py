@@ -19,16 +19,21 @@ from typing import Any
 import gradio as gr
 
 from app.cache import LRU
-from app.events import EXPORT_JOB, EXPORT_RUN, JOB, NETWORK
+from app.events import EXPORT, EXPORT_JOB, EXPORT_RUN, JOB, NETWORK
 from app.forms import says_what_is_wrong
 from app.server.journal import name_of
 from app.settings import current
 from app.wish import Wish
 
-NETWORKS, TRAININGS = "networks", "trainings"  # what the other processes are for
+# What the other processes are for; files are drawn where no GPU is needed.
+NETWORKS, DRAWINGS, TRAININGS = "networks", "drawings", "trainings"
 PLACES = {  # of events, by their `concurrency_id`
     kind["concurrency_id"]: place
-    for place, kinds in {NETWORKS: (NETWORK, EXPORT_RUN), TRAININGS: (JOB, EXPORT_JOB)}.items()
+    for place, kinds in {
+        NETWORKS: (NETWORK, EXPORT_RUN),
+        DRAWINGS: (EXPORT,),
+        TRAININGS: (JOB, EXPORT_JOB),
+    }.items()
     for kind in kinds
 }
 
@@ -38,7 +43,7 @@ Lender = Callable[[Handler, Sequence[Any], Mapping[str, Any]], Iterator[Any]]
 
 # What events have shown, by their handler and `keeps`: kept where the page is, since the others
 # may be long in answering.
-SHOWN: LRU[tuple, tuple] = LRU(current().run_cache << 18)
+SHOWN: LRU[tuple, tuple] = LRU(current().run_cache << 19)
 
 
 def part(page: gr.Blocks, lenders: Mapping[str, Lender]) -> None:

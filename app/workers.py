@@ -105,10 +105,15 @@ def _serve(pipe: Connection, niceness: int, first: bytes) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for all: the page's process will see to
         signal.signal(number, signal.SIG_IGN)  # it that what is under way here comes to an end
     prepare()
-    priority.stand_back(niceness)  # this thread's children inherit it
     folder = None if sys.platform == "win32" else Path(tempfile.mkdtemp(prefix="unnoise-"))
     threading.Thread(target=_end_with_the_page, args=(folder,), daemon=True).start()
-    pickle.loads(first)()
+    # Loading takes seconds, for which somebody may wait: not until it is over does this stand back.
+    import app.apart
+    import app.server.journal  # noqa: F401
+
+    begin = pickle.loads(first)
+    priority.stand_back(niceness)  # the threads that this one starts inherit it
+    begin()
     address = None if folder is None else str(folder / "socket")
     authkey = multiprocessing.current_process().authkey
     with Listener(address, backlog=BACKLOG, authkey=authkey) as listener:

@@ -10,10 +10,12 @@ from playwright.sync_api import expect
 
 from app import priority
 from app.workers import GONE
-from tests.browser.driver import Page, eventually
+from tests.browser.driver import Page
 from tests.process import APP, Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tells them by their niceness")
+
+BEGINS = 90_000  # milliseconds: a process has to load PyTorch first, beside other tests
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_what_was_trained_there_is_asked_in_the_other_one(page, server):
     page.locator("#train-budget").get_by_label("steps").check()
     page.locator("#train-amount input").fill("12")
     page.locator("#train-start").click()
-    expect(page.locator("#train-note")).to_contain_text("Ended after 12 steps")
+    expect(page.locator("#train-note")).to_contain_text("Ended after 12 steps", timeout=BEGINS)
     expect(page.locator("#train-walk canvas").first).to_be_visible()
     page.locator("#train-walk-it").click()
     chosen = page.locator("#reverse-model input:checked")
@@ -95,5 +97,5 @@ def test_a_process_that_ends_is_a_sentence_and_another_one_begins(page, server):
     steps = page.locator("#steps-A input[type=number]")
     steps.fill("5")
     steps.press("Enter")
-    assert eventually(lambda: worker(server, priority.PASSES) not in (None, gone))
+    assert page.eventually(lambda: worker(server, priority.PASSES) not in (None, gone), 90)
     ends(page)
