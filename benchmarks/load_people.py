@@ -16,11 +16,14 @@ from typing import Any
 from gradio_client import Client
 from playwright.async_api import Browser, Page, Response
 
+from app.scenes import START
 from benchmarks.drag import SCRIPT, Dragged
 from tests.visitor import Event, Site, Visitor
 
 THINK = (1.0, 10.0)  # seconds between what one person does
 VISIT = (60.0, 300.0)  # seconds that a person who looks around stays
+IN_VIEW = 1 / 3  # of the visits look at the single steps, which then follow the slider
+TRAINS = 120  # seconds of training, and then again
 SETTLES = 0.2  # seconds until a view tells where its slider stands
 TABS = ("Forward", "Schedules", "Reverse", "Subtract all", "U-Net", "Train")
 # What everybody tries; beside it people have seeds of their own.
@@ -57,6 +60,8 @@ class Crowd:
     whole: list[float] = field(default_factory=list)  # ... and of all its files
     visits: int = 0
     errors: list[str] = field(default_factory=list)  # of what is no event
+    watching: set[str] = field(default_factory=set)  # sessions that have the single steps in view
+    shares: dict[str, float] = field(default_factory=dict)  # t / T by session
     speeds: list[float] = field(default_factory=list)  # pictures/s of the trainings
     sights: list[float] = field(default_factory=list)  # seconds, Chromium, until a tab shows
     drags: list[Dragged] = field(default_factory=list)
@@ -77,15 +82,21 @@ class Crowd:
         self.whole.append(time.perf_counter() - start)
         self.visits += 1
         site, loop = self.site, asyncio.get_running_loop()
-        settled = site.find("forward-time")
         (drawn,) = (f["outputs"][0] for f in site.listeners[site.page(), "load"] if _draws(f))
-        visitor.when_shown[drawn] = lambda _: loop.call_later(
-            SETTLES, visitor.trigger, settled, "settled", {"t": 10}
-        )
+        visitor.when_shown[drawn] = lambda _: loop.call_later(SETTLES, self.settle, visitor)
         for number, component in site.components.items():
             if component["type"] == "number" and component["props"].get("visible") is False:
                 visitor.values[number] = 10  # the page's script fills in the slider's place
         return visitor
+
+    def settle(self, visitor: Visitor, share: float | None = None) -> None:
+        """The slider is let go, or tells where it stands since the picture is drawn anew."""
+        if visitor.session not in self.watching:
+            return
+        share = self.shares[visitor.session] = share or self.shares.get(visitor.session, START)
+        T = visitor.values[self.site.find("Number of steps T", "Forward")]
+        slider = self.site.find("forward-time")
+        visitor.trigger(slider, "settled", {"t": max(1, round(share * T))})
 
     async def part(self, visitor: Visitor, who: str = "") -> None:
         """The end of a visit; what it heard goes into the books."""
@@ -119,8 +130,10 @@ def _draws(function: dict[str, Any]) -> bool:
 async def look(crowd: Crowd, chance: random.Random) -> None:
     """Drag, change this and that, open a tab, for a few minutes; then go."""
     visitor = await crowd.arrive()
-    site, ends = crowd.site, time.perf_counter() + chance.uniform(*VISIT)
-    actions, weights = zip(*_looking(visitor, site, chance), strict=True)
+    if chance.random() < IN_VIEW:
+        crowd.watching.add(visitor.session)
+    ends = time.perf_counter() + chance.uniform(*VISIT)
+    actions, weights = zip(*_looking(crowd, visitor, chance), strict=True)
     try:
         while not crowd.over and time.perf_counter() < ends:
             await crowd.think(chance)
@@ -129,8 +142,9 @@ async def look(crowd: Crowd, chance: random.Random) -> None:
         await crowd.part(visitor)
 
 
-def _looking(visitor: Visitor, site: Site, chance: random.Random) -> list[tuple[Callable, int]]:
+def _looking(crowd: Crowd, visitor: Visitor, chance: random.Random) -> list[tuple[Callable, int]]:
     """What a person who looks around does, and how often."""
+    site = crowd.site
 
     def choose(name: str, tab: str) -> Callable:
         number = site.find(name, tab)
@@ -153,15 +167,11 @@ def _looking(visitor: Visitor, site: Site, chance: random.Random) -> list[tuple[
         drawn = [[0, 1], [0.5, middle], [1, 0.0001]]
         visitor.trigger(site.find("points"), "edited", {"points": drawn})
 
-    def settle() -> None:
-        t = chance.randrange(1, 11)
-        visitor.trigger(site.find("forward-time"), "settled", {"t": t})
-
     def tab(name: str) -> Callable:
         return lambda: visitor.select(name)
 
     return [
-        (settle, 45),
+        (lambda: crowd.settle(visitor, chance.random()), 45),
         (several, 5),
         (choose("Number of steps T", "Forward"), 5),
         (choose("Pixels a side", "Forward"), 3),
@@ -243,7 +253,7 @@ async def train(crowd: Crowd, chance: random.Random) -> None:
     visitor = await crowd.arrive()
     site = crowd.site
     visitor.select("Train")
-    visitor.values[site.find("train-amount")] = 600
+    visitor.values[site.find("train-amount")] = TRAINS
 
     def heard(value: Any) -> None:
         if value and (speed := SPEED.search(value.get("text", ""))):
@@ -314,7 +324,7 @@ async def files_of_a_page(browser: Browser, address: str) -> list[str]:
     page.on("request", lambda request: paths.append(request.url.removeprefix(address)))
     await page.goto(address)
     await page.wait_for_selector(SIGHTS["Forward"])
-    await page.wait_for_selector("#single-steps img")
+    await page.wait_for_selector("#forward-strip canvas")
     await asyncio.sleep(2)  # what it loads when nothing else is to be done
     await page.context.close()
     kept = [path for path in dict.fromkeys(paths) if ":" not in path and path]

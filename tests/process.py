@@ -117,11 +117,16 @@ class Server:
 
 def memory_of(process: psutil.Process) -> float:
     """MB of a process and those that it has started; libraries that they share count in each."""
-    total = 0.0
+    return sum(memories_of(process))
+
+
+def memories_of(process: psutil.Process) -> list[float]:
+    """The same one by one, that of the process itself first."""
+    found = []
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):  # it has just ended
-            total += each.memory_info().rss / 1e6
-    return total
+            found.append(each.memory_info().rss / 1e6)
+    return found
 
 
 def _environment(port: int) -> dict[str, str]:
