@@ -16,13 +16,13 @@ PIXELS = """canvas => {
 }"""
 
 
-def eventually(holds, seconds: float = 30) -> bool:
+def eventually(holds, seconds: float = 30, pause=time.sleep) -> bool:
     """Whether `holds()` becomes true in time: a busy machine may be slow, but not wrong."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(0.05)
+        pause(0.05)
     return True
 
 
@@ -42,7 +42,7 @@ class Page:
         page.goto(f"{address}?__theme={theme}&{query}".removesuffix("&"))
         if not query:
             page.wait_for_selector("#forward-cards canvas")
-            page.wait_for_selector("#single-steps img")
+            page.wait_for_selector("#forward-strip canvas")
 
     def _route(self, route):
         url = route.request.url
@@ -61,6 +61,13 @@ class Page:
 
     def close(self):
         self.context.close()
+
+    def eventually(self, holds, seconds: float = 30) -> bool:
+        """As `eventually`, for what is seen elsewhere than in the page.
+
+        All that the page asks for passes through this thread, and waits while it sleeps.
+        """
+        return eventually(holds, seconds, lambda wait: self.wait_for_timeout(1000 * wait))
 
     # -- what there is to see ------------------------------------------------------------------
 

@@ -122,6 +122,23 @@ def test_every_picture_has_words(page):
         assert [html for html in ours if html.startswith(("<canvas", "<img"))] == [], tab
 
 
+def test_a_picture_has_its_name_from_the_first_moment(page):
+    page.evaluate("""() => {
+      window.names = [];
+      const cards = document.querySelector('#forward-cards .cards');
+      new MutationObserver(() => {
+        for (const picture of cards.querySelectorAll('canvas.picture')) {
+          window.names.push(picture.getAttribute('aria-label'));
+        }
+      }).observe(cards, { childList: true });
+    }""")
+    page.locator(".settings").first.get_by_label("sigmoid", exact=True).check()
+    expect(page.locator("#forward-cards canvas.picture")).to_have_count(3)
+    names = page.evaluate("window.names")
+    assert names
+    assert all(name and "the picture at t = " in name for name in names)
+
+
 def test_nothing_moves_for_those_who_want_less_motion(page):
     lasting = """() => [...document.querySelectorAll('*')].filter(node => {
       const style = getComputedStyle(node);

@@ -147,6 +147,7 @@ def test_the_lessons_lead_to_their_pair_in_reverse(open_page):
         expect(page.locator("#reverse-compare input")).to_have_value(pair)
         expect(page.locator("#reverse-lesson")).to_be_visible()
         assert eventually(lambda: page.evaluate("scrollY") == 0)
+        expect(page.locator("#reverse-progress .words")).to_have_count(0)  # both runs are over
 
 
 def test_other_settings_are_another_run_and_nonsense_is_one_sentence(open_page):
