@@ -200,6 +200,21 @@ def make_plan(
     )
 
 
+def preview(
+    source: Any, base: Any, picture: Picture, files: Any, size: Any, grey: Any
+) -> ImageData | None:
+    """What would be trained on, where that is known at once: no folder, no dataset of the Hub."""
+    if source not in (DIGITS, ONE, FEW):
+        return None
+    if base == SCRATCH:
+        size, channels = int(check_choice(size, "The size", SIZES)), 1 if grey else 3
+    else:
+        network = models.load(base).config.network
+        size, channels = network.image_size, network.image_channels
+    load, *_ = _data(source, picture, files, None, None, size, channels, current())
+    return load()
+
+
 @lru_cache(maxsize=64)
 def count_parameters(config: UNetConfig) -> int:
     """How many numbers such a network learns."""

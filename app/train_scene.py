@@ -16,14 +16,15 @@ from torch import Tensor
 from app import film
 from app.evenly import evenly
 from app.jobs import Job, Moment
-from app.pictures import to_image, to_pixels
+from app.pictures import data_url, to_image, to_pixels
 from app.plots import MARGIN, layout_of
 from app.run_scene import Lane, panel, scene_payload
 from app.theme import between
-from model.image_data import tiled
+from model.image_data import ImageData, tiled
 from model.train import BANDS
 
 COLUMNS = 5  # of a sheet of samples
+EXAMPLES, IN_A_ROW = 20, 10  # training pictures, before a training begins
 POINTS = 400  # of a curve: more than a screen can tell apart
 SMOOTHING = 0.97
 LANES = {
@@ -48,6 +49,41 @@ class _Frames:
     @property
     def kept(self) -> range:
         return range(len(self.t))
+
+
+def data_rows(data: ImageData) -> dict[str, Any]:
+    """The value of a `Sheet`: some of the pictures that a training draws from."""
+    chosen = _examples(data)
+    pictures = [
+        {
+            "image": data_url(Image.fromarray(data.pixels[i].movedim(0, -1).numpy().squeeze())),
+            "caption": data.classes[data.labels[i]] if data.classes else "",
+            "hint": f"training picture {i + 1}",
+            "role": "signal",
+            "key": None,
+        }
+        for i in chosen
+    ]
+    if len(chosen) < len(data):
+        count = f"{len(chosen)} of {len(data):,} pictures"
+    else:
+        count = f"{len(data)} pictures" if len(data) > 1 else "one picture"
+    height, width = data.size
+    note = f"{count} · {height} × {width} pixels"
+    row = {"title": "What it learns from, x_0", "note": note, "pictures": pictures}
+    return {"rows": [row], "columns": IN_A_ROW}
+
+
+def _examples(data: ImageData) -> list[int]:
+    """Which of the pictures; as many of each class, by turns, where there are classes."""
+    if not data.classes:
+        return evenly(len(data), EXAMPLES)
+    each = max(1, EXAMPLES // len(data.classes))
+    of_class = [
+        torch.nonzero(data.labels == label).flatten()[:each].tolist()
+        for label in range(len(data.classes))
+    ]
+    return [i for row in zip(*of_class, strict=False) for i in row][:EXAMPLES]
 
 
 def film_payload(moments: Sequence[Moment]) -> dict[str, Any]:

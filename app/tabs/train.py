@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app import archives, models, plans, train_scene
-from app.components import Chart, Download, Equations, Progress, RunData, Steps, Walk
+from app.components import Chart, Download, Equations, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import FileUpload
 from app.events import EXPORT_JOB, JOB, QUICK
 from app.forms import says_what_is_wrong
@@ -197,6 +197,15 @@ def describe(picture: Any, *values: Any) -> tuple[str, str, str]:
     return f"{count:,} parameters.", plan.command, plan.python
 
 
+def preview(source: Any, base: Any, picture: Any, files: Any, size: Any, grey: Any) -> Any:
+    """Some of the pictures that would be trained on; nothing where they are not known yet."""
+    try:
+        data = plans.preview(source, base, picture_or_default(picture), files, size, grey)
+    except ValueError:  # it is said when the training is to begin
+        data = None
+    return None if data is None else train_scene.data_rows(data)
+
+
 @says_what_is_wrong
 def download(mine: Any) -> tuple[str, bytes]:
     job = own_job(mine)
@@ -269,6 +278,7 @@ def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) ->
                             "PNG": "Loss (PNG)", "CSV": "Loss (CSV)",
                         }.items()
                     }  # fmt: skip
+            learned_from = Sheet(elem_id="train-data")
         with gr.Column(scale=1, min_width=300, elem_classes="settings"):
             controls = TrainControls.build(session, place.opened)
             with gr.Accordion("Load a model (.zip)", open=False):
@@ -324,6 +334,13 @@ def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) ->
         [*place.opened, *(fields[name].change for name in typed)],
         describe, inputs, [controls.size_note, command, python],
         trigger_mode="always_last", **QUICK,
+    )  # fmt: skip
+    seen = [fields[name] for name in ("source", "base", "files", "size", "grey")]
+    source, base, *others = seen
+    gr.on(
+        [*place.opened, session.picture.change, *(field.change for field in seen)],
+        preview, [source, base, session.picture, *others], learned_from,
+        trigger_mode="always_last", **JOB,
     )  # fmt: skip
     fetch.click(download, session.mine, saving, **EXPORT_JOB)
     given.upload(upload, [session.mine, given], [session.mine, session.own, note], **JOB).failure(
