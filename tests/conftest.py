@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from app import priority
 from app.environment import prepare
 
 prepare()  # before anything imports Gradio or PyTorch
@@ -16,6 +17,14 @@ def scratch_cache(tmp_path_factory):
     """What the app keeps on disk it keeps in a folder of the tests, not of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNNOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_stands_back():
+    """Beside another test, which takes both cores, who stands back might wait for ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(priority, "stand_back", lambda niceness: None)
         yield
 
 

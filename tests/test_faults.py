@@ -16,14 +16,25 @@ PATIENCE = 60.0  # for what takes a second or two on a machine that is not busy
 LONGEST_END = 10.0  # seconds from SIGTERM to the end, which is what containers are given
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One app for all of these tests, which start it again after each end."""
+def one_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults")
     environment = {"UNNOISE_CACHE": str(folder), "UNNOISE_LOG": "1", "OMP_NUM_THREADS": "1"}
     with Server(APP, environment) as server:
         server.wait()
         yield server
+
+
+@pytest.fixture
+def server(one_server):
+    """One app for all of these tests, which goes on or is started again after each end."""
+    if not one_server.running:
+        one_server.start()
+        one_server.wait()
+    return one_server
 
 
 async def until(condition, what):
@@ -119,8 +130,6 @@ def test_asked_to_end_it_finishes_what_is_under_way(server, busy):
     assert last.error == ""
     assert seconds < LONGEST_END
     assert '"event": "left"' in server.log()
-    server.start()
-    server.wait()
 
 
 def test_a_run_too_long_to_wait_for_does_not_hold_the_end_up(server):

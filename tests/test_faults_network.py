@@ -50,9 +50,9 @@ def visit(address) -> list[str]:
     async def visit() -> list[str]:
         visitor = Visitor(address)
         try:
-            await asyncio.wait_for(visitor.open(), 30)
+            await asyncio.wait_for(visitor.open(), 60)
             visitor.trigger(visitor.site.find("forward-time"), "settled", {"t": 300})
-            await asyncio.wait_for(visitor.quiet(), 30)
+            await asyncio.wait_for(visitor.quiet(), 60)
             return [event.error for event in visitor.events]
         finally:
             await visitor.leave()
@@ -82,7 +82,7 @@ def test_a_run_ends_with_the_page_that_asked_for_it(address, running):
     async def go_away_in_the_middle() -> None:
         visitor = Visitor(address)
         await visitor.open()
-        await asyncio.wait_for(visitor.quiet(), 30)
+        await asyncio.wait_for(visitor.quiet(), 60)
         for name, value in CONTROLS.items():
             visitor.values[visitor.site.find(name)] = value
         visitor.trigger(visitor.site.find("reverse-run"), "click")
@@ -109,7 +109,7 @@ def test_half_an_upload_leaves_nothing_behind(address, connect):
     folder = get_upload_folder()
     before = files(folder)
     cut = connect(UPLOAD % 9_000_000 + bytes(4_000_000))
-    assert eventually(lambda: files(folder) != before, 10)  # it is being written
+    assert eventually(lambda: files(folder) != before)  # it is being written
     cut.close()
-    assert eventually(lambda: files(folder) == before, 10)
+    assert eventually(lambda: files(folder) == before)
     assert visit(address) == [""] * 4

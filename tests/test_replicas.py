@@ -21,7 +21,10 @@ from tests.process import APP, ROOT, Server
 from tests.visitor import Visitor, run
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+]
 COOKIE = "unnoise_replica"
 MAIN = """
 {user}

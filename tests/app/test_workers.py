@@ -56,7 +56,7 @@ def fail(error):
 def meet(mine, other):
     """Returns when somebody is at the other place."""
     Path(mine).touch()
-    return eventually(Path(other).exists, 20)
+    return eventually(Path(other).exists)
 
 
 def signals():

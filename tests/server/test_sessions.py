@@ -17,7 +17,7 @@ async def visit(address: str) -> str:
     """Somebody who looks at a run and leaves; returns their session."""
     visitor = Visitor(address)
     await visitor.open()
-    await asyncio.wait_for(visitor.quiet(), 30)
+    await asyncio.wait_for(visitor.quiet(), 60)
     visitor.select("Reverse")
     await asyncio.wait_for(visitor.quiet(), 60)
     assert [event.error for event in visitor.events if event.error] == []

@@ -9,6 +9,7 @@ import torch
 
 from app import jobs, models, priority
 from app.jobs import DONE, KEPT, PAUSED, RUNNING, WAITING
+from app.priority import stand_back
 from model.sampler import standard_noise
 from model.train import draw_samples
 from tests.app.jobs.waiting import ends, has_steps
@@ -278,7 +279,7 @@ def test_a_thread_only_ever_gets_nicer(before):
     def work():
         me = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, me, before)
-        priority.stand_back(priority.TRAINING)
+        stand_back(priority.TRAINING)
         found.append(os.getpriority(os.PRIO_PROCESS, me))
 
     thread = threading.Thread(target=work)
