@@ -6,38 +6,48 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import ARGS, find_chromium
-from tests.browser.driver import Page
+from tests.browser.driver import PATIENCE
+from tests.browser.profiles import Profiles
 
-expect.set_options(timeout=30_000)  # a busy machine may be slow, but not wrong
+expect.set_options(timeout=PATIENCE)
+ALL_ARGS = [
+    *ARGS,
+    # No other computer has a name or can be reached: whatever asks for one complains.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 
 
 @pytest.fixture(scope="session")
-def browser():
+def chromium():
+    """Starts Chromium: by `launch` or `launch_persistent_context`, with the path and arguments."""
     path = find_chromium()  # before Playwright starts: it asks Playwright too
-    devices = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*ARGS, *devices])
-        yield browser
-        browser.close()
+        yield playwright.chromium, {"executable_path": path, "args": ALL_ARGS}
+
+
+@pytest.fixture(scope="session")
+def profiles(chromium, tmp_path_factory):
+    profiles = Profiles(*chromium, tmp_path_factory.mktemp("profiles"))
+    yield profiles
+    profiles.close()
 
 
 @pytest.fixture
-def open_page(browser, address):
+def open_page(profiles, address):
     """Opens the app in a browser of its own; afterwards its console must be empty."""
     opened = []
 
-    def open_page(width=1280, height=900, theme="light", query="", **context):
-        # Without the sweep of the first look, which moves t until somebody touches the page.
-        context = {"reduced_motion": "reduce", **context}
-        context = browser.new_context(viewport={"width": width, "height": height}, **context)
-        page = Page(context, address, theme, query)
-        opened.append(page)
-        return page
+    def open_page(**how):
+        opened.append(profiles.open(address, **how))
+        return opened[-1]
 
     yield open_page
+    complaints = [complaint for page in opened for complaint in page.complaints]
     for page in opened:
-        page.close()
-        assert page.complaints == []
+        profiles.leave(page)
+    assert complaints == []
 
 
 @pytest.fixture

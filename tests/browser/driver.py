@@ -7,6 +7,8 @@ import time
 
 import numpy as np
 
+PATIENCE = 60_000  # milliseconds: a busy machine may be slow, but not wrong
+
 PIXELS = """canvas => {
   const {width, height} = canvas;
   const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
@@ -16,41 +18,37 @@ PIXELS = """canvas => {
 }"""
 
 
-def eventually(holds, seconds: float = 30, pause=time.sleep) -> bool:
-    """Whether `holds()` becomes true in time: a busy machine may be slow, but not wrong."""
+def eventually(holds, seconds: float = PATIENCE / 1000) -> bool:
+    """Whether `holds()` becomes true in time."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             return False
-        pause(0.05)
+        time.sleep(0.05)
     return True
 
 
 class Page:
     """One visit of the app, with everything that it complained about or asked for."""
 
-    def __init__(self, context, address, theme, query=""):
+    def __init__(self, tab, address, theme, query=""):
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.context = context
-        self.playwright = page = context.new_page()
-        context.route("**/*", self._route)
+        self.playwright = page = tab
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("console", self._console)
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("request", self._request)
         self.address = address
         page.goto(f"{address}?__theme={theme}&{query}".removesuffix("&"))
         if not query:
             page.wait_for_selector("#forward-cards canvas")
             page.wait_for_selector("#forward-strip canvas")
 
-    def _route(self, route):
-        url = route.request.url
-        if url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.complaints.append(f"asked the network for {url}")
-            route.abort()
+    def _request(self, request):
+        # Looked at as it goes by: a route would hold each of them up, and do without the cache.
+        self.requests.append(request.url)
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"asked the network for {request.url}")
 
     def _console(self, message):
         if message.type == "error":
@@ -58,16 +56,6 @@ class Page:
 
     def __getattr__(self, name):
         return getattr(self.playwright, name)
-
-    def close(self):
-        self.context.close()
-
-    def eventually(self, holds, seconds: float = 30) -> bool:
-        """As `eventually`, for what is seen elsewhere than in the page.
-
-        All that the page asks for passes through this thread, and waits while it sleeps.
-        """
-        return eventually(holds, seconds, lambda wait: self.wait_for_timeout(1000 * wait))
 
     # -- what there is to see ------------------------------------------------------------------
 

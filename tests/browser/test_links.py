@@ -188,9 +188,9 @@ def test_a_copied_link_opens_the_same_tab_with_the_same_settings(open_page, tab)
         pairs = zip_longest(theirs.evaluate(what), mine.evaluate(what))
         return [(here, there) for here, there in pairs if here != there]
 
-    assert eventually(lambda: not differ(CONTROLS), 15), differ(CONTROLS)
+    assert eventually(lambda: not differ(CONTROLS)), differ(CONTROLS)
     assert mine.evaluate(PICTURES) or tab == "Train"  # which shows none before it trains
-    assert eventually(lambda: not differ(PICTURES), 15), len(differ(PICTURES))
+    assert eventually(lambda: not differ(PICTURES)), len(differ(PICTURES))
     assert theirs.get_by_role("tab", name=tab, exact=True).get_attribute("aria-selected") == "true"
 
 

@@ -10,10 +10,13 @@ from playwright.sync_api import expect
 
 from app import priority
 from app.workers import GONE
-from tests.browser.driver import Page
+from tests.browser.driver import eventually
 from tests.process import APP, Server
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tells them by their niceness")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(sys.platform != "linux", reason="tells them by their niceness"),
+]
 
 BEGINS = 90_000  # milliseconds: a process has to load PyTorch first, beside other tests
 
@@ -26,12 +29,9 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, server):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    page = Page(context, server.address, "light")
-    yield page
-    page.close()
-    assert page.complaints == []
+def page(profiles, server):
+    with profiles.visit(server.address) as page:
+        yield page
 
 
 def worker(server, niceness):
@@ -97,5 +97,5 @@ def test_a_process_that_ends_is_a_sentence_and_another_one_begins(page, server):
     steps = page.locator("#steps-A input[type=number]")
     steps.fill("5")
     steps.press("Enter")
-    assert page.eventually(lambda: worker(server, priority.PASSES) not in (None, gone), 90)
+    assert eventually(lambda: worker(server, priority.PASSES) not in (None, gone), 90)
     ends(page)

@@ -13,7 +13,7 @@ from app import fans, run_exports, runs
 from app.cache import LRU
 from app.pairs import DEFAULTS, PAIRS
 from app.pictures import Picture, built_in, to_pixels
-from tests.browser.driver import Page, eventually
+from tests.browser.driver import eventually
 
 FIRST = {"model": "fashion", "label": "9", "guidance": 2.0, **DEFAULTS}  # what the tab opens with
 QUICK = {
@@ -34,14 +34,11 @@ def page(page):
 
 
 @pytest.fixture(scope="module")
-def first(browser, address):
+def first(profiles, address):
     """One page for all tests that only look at the first run from many sides."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = Page(context, address, "light")
-    page.reverse()
-    yield page
-    page.close()
-    assert page.complaints == []
+    with profiles.visit(address) as page:
+        page.reverse()
+        yield page
 
 
 def run_of(base=FIRST, **changes):
@@ -122,7 +119,7 @@ def test_the_tab_opens_with_a_finished_run_whose_pixels_are_the_samplers(first):
     run = run_of()
     expect(title(first)).to_have_text("DDPM · 50 steps")
     expect(first.locator("#reverse-time output")).to_have_text("35/50 · t = 320")
-    assert ends_with(first, run)
+    assert eventually(lambda: ends_with(first, run))
     for place in (0, 34, 49):
         first.seek(place, "reverse")
         assert eventually(lambda place=place: shows(first, run, place))
@@ -222,7 +219,7 @@ def test_another_model_label_sampler_and_noise_are_another_run(page):
         page.locator("#sampler-A").get_by_label(name).check()
         expect(title(page)).to_have_text(f"{name} · 8 steps")
         run = run_of(QUICK, label=None, sampler=key)
-        assert ends_with(page, run)
+        assert eventually(lambda run=run: ends_with(page, run))
         page.seek(2, "reverse")
         assert (page.pixels("#reverse-walk .terms canvas", 2) == rgb(run.lanes["term"][2])).all()
     page.get_by_role("button", name="New noise (another seed)").locator("visible=true").click()
@@ -272,7 +269,7 @@ def test_a_pair_by_name_goes_in_step_from_the_same_noise(page):
     page.seek(0, "reverse")
     starts = [page.pixels(f"{PANEL}:nth-child({i}) .figures canvas") for i in (1, 2)]
     assert (starts[0] == starts[1]).all()
-    assert ends_with(page, b, panel=1)
+    assert eventually(lambda: ends_with(page, b, panel=1))
     other = "10 steps beside 100"  # here one slider leads through grids of two lengths
     choose(page, "reverse-compare", other)
     expect(title(page, 1)).to_have_text("B · DDIM · 100 steps")
@@ -309,7 +306,7 @@ def test_a_long_run_tells_of_itself_and_ends_when_stopped_or_no_longer_wanted(pa
     assert eventually(lambda: (image(page, "#reverse-progress img") != first).any())
     assert page.locator("#reverse-progress progress").evaluate("bar => bar.value / bar.max") < 0.9
     page.seek(5, "reverse")  # the run on show stays usable meanwhile
-    assert shows(page, before, 5)
+    assert eventually(lambda: shows(page, before, 5))
     page.locator("#reverse-stop").click()
     expect(told.locator(".body")).to_have_count(0)
     page.seek(20, "reverse")
@@ -332,7 +329,7 @@ def test_a_closed_page_makes_way_for_the_next(page, open_page):
     expect(other.locator("#reverse-walk canvas")).to_have_count(0)
     page.playwright.close()
     expect(other.locator("#reverse-walk canvas").first).to_be_visible()
-    assert ends_with(other, run_of())
+    assert eventually(lambda: ends_with(other, run_of()))
     given_up = runs.run_settings(**FIRST | {"sampler": "heun", "steps": 1000})
     assert runs.RUNS.cache.get(given_up) is None
 
@@ -340,7 +337,7 @@ def test_a_closed_page_makes_way_for_the_next(page, open_page):
 def test_nonsense_is_one_sentence_and_the_page_goes_on(page):
     seed(page, -1)
     expect(toast(page)).to_contain_text("The seed must be a whole number from 0 to 4,294,967,295")
-    assert ends_with(page, run_of())
+    assert eventually(lambda: ends_with(page, run_of()))
     seed(page, 3)
     assert eventually(lambda: ends_with(page, run_of(seed=3)))
     expect(page.locator("#reverse-progress .body")).to_have_count(0)

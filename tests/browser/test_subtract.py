@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from app import models, runs, subtract
 from app.pairs import PAIRS
 from app.pictures import built_in, to_pixels
-from tests.browser.driver import Page, eventually
+from tests.browser.driver import eventually
 from tests.browser.test_reverse import image, rgb
 
 WALK, SCOPE = "#subtract-walk", "#microscope-walk"
@@ -16,14 +16,11 @@ FIRST = {"model": "fashion-v", "label": "9", "guidance": 2.0, "seed": 0, "sample
 
 
 @pytest.fixture(scope="module")
-def page(browser, address):
+def page(profiles, address):
     """One page for the tests that look at the first run from many sides."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = Page(context, address, "light")
-    page.subtract()
-    yield page
-    page.close()
-    assert page.complaints == []
+    with profiles.visit(address) as page:
+        page.subtract()
+        yield page
 
 
 @pytest.fixture(scope="module")

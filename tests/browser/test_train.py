@@ -50,7 +50,7 @@ def start(page):
     """Press Train, and find the job that this began."""
     before = set(REGISTRY._jobs)
     page.locator("#train-start").click()
-    assert page.eventually(lambda: set(REGISTRY._jobs) - before)
+    assert eventually(lambda: set(REGISTRY._jobs) - before)
     (key,) = set(REGISTRY._jobs) - before
     return REGISTRY._jobs[key]
 
@@ -107,7 +107,7 @@ def test_train_watch_reload_pause_stop_sample_and_take_it_elsewhere(page, open_p
     page.seek(0, "train")
     assert eventually(lambda: shows_moment(page, job.film[0]))
     step = job.film[-1].step
-    assert page.eventually(lambda: job.film[-1].step > step)
+    assert eventually(lambda: job.film[-1].step > step)
     page.wait_for_timeout(1500)
     assert page.t("train") == 0  # whoever looks back is left there
     expect(page.locator("#train-algorithm section")).to_have_count(6)
@@ -146,7 +146,7 @@ def test_train_watch_reload_pause_stop_sample_and_take_it_elsewhere(page, open_p
     assert len(job.records) == count
     page.locator("#train-pause").click()
     expect(page.locator("#train-pause")).to_have_text("Pause")
-    assert page.eventually(lambda: len(job.records) > count + 2)
+    assert eventually(lambda: len(job.records) > count + 2)
     page.locator("#train-stop").click()
     expect(page.locator(NOTE)).to_contain_text("It was stopped. The model is in the lists")
     expect(page.locator("#train-start")).to_be_enabled()

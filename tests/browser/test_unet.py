@@ -6,20 +6,17 @@ from playwright.sync_api import expect
 
 from app import models
 from app.diagram import CLASSIC
-from tests.browser.driver import Page, eventually
+from tests.browser.driver import eventually
 
 BLOCK = "#unet-diagram .block"
 
 
 @pytest.fixture(scope="module")
-def page(browser, address):
+def page(profiles, address):
     """One page for all tests: each looks at another part of it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = Page(context, address, "light")
-    open_tab(page)
-    yield page
-    page.close()
-    assert page.complaints == []
+    with profiles.visit(address) as page:
+        open_tab(page)
+        yield page
 
 
 def open_tab(page):
@@ -143,10 +140,9 @@ def test_other_networks_and_the_textbooks(page):
     page.wait_for_selector(f"{BLOCK} image[href]")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_no_sideways_scrolling(open_page, width, theme):
-    page = open_page(width=width, theme=theme)
+def test_no_sideways_scrolling_where_a_block_is_open(open_page, width):
+    page = open_page(width=width)
     open_tab(page)
     page.locator(BLOCK).nth(1).click()
     page.wait_for_selector("#unet-channels img")
