@@ -17,7 +17,7 @@ def take(address: str) -> None:
     path = find_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page = browser.new_page(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
         page.goto(f"{address}?__theme=light")
         page.wait_for_selector("#forward-cards canvas")
         page.wait_for_timeout(1500)  # until the last panel has its numbers
