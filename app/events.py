@@ -27,7 +27,7 @@ EXPORT: dict[str, Any] = {
 EXPORT_RUN: dict[str, Any] = EXPORT | {"concurrency_id": "run export"}
 # Begins a training, looks on at it, or ends it: at once too, but where the trainings are.
 JOB: dict[str, Any] = QUICK | {"concurrency_id": "job"}
-# Draws files of it.
+# Draws pictures and files of it.
 EXPORT_JOB: dict[str, Any] = EXPORT | {"concurrency_id": "job export"}
 # Runs a network: seconds of all cores. A few at once, whose passes are put together, so that a
 # short run need not wait for the end of a long one; the others are told their place.

@@ -237,13 +237,19 @@ def _budget(budget: Any, amount: Any, limits: Settings) -> dict[str, Any]:
     return {"minutes": check_number(amount, "The seconds", 1, limits.train_seconds) / 60}
 
 
+@lru_cache(maxsize=2)
+def _digits(size: int, channels: int) -> ImageData:
+    """Most look at the same, and train on them."""
+    return load_data("digits", size=size, channels=channels)
+
+
 def _data(
     source: str, picture: Picture, files: Any, archive: Any, dataset: Any, size: int,
     channels: int, limits: Settings,
 ) -> tuple[Callable[[], ImageData], str, str]:  # fmt: skip
     """How to load the data, what the command line calls it, and what the page does."""
     if source == DIGITS:
-        return lambda: load_data("digits", size=size, channels=channels), "digits", "digits"
+        return lambda: _digits(size, channels), "digits", "digits"
     if source == ONE:
         one = load_pictures([picture.square], size=size, channels=channels, jitter=0.0)
         return lambda: one, "PICTURES/", picture.title

@@ -11,7 +11,7 @@ import gradio as gr
 from app import archives, models, plans, train_scene
 from app.components import Chart, Download, Equations, Progress, RunData, Sheet, Steps, Walk
 from app.components.fields import FileUpload
-from app.events import EXPORT_JOB, JOB, QUICK
+from app.events import EXPORT_JOB, JOB, QUICK, asked_now
 from app.forms import says_what_is_wrong
 from app.jobs import PAUSED, REGISTRY, RUNNING, WAITING, Job
 from app.links import Place
@@ -197,6 +197,11 @@ def describe(picture: Any, *values: Any) -> tuple[str, str, str]:
     return f"{count:,} parameters.", plan.command, plan.python
 
 
+def picture_matters(source: Any) -> Any:
+    """A number that asks for `preview` if another picture changes what is trained on."""
+    return asked_now() if source == plans.ONE else gr.skip()
+
+
 def preview(source: Any, base: Any, picture: Any, files: Any, size: Any, grey: Any) -> Any:
     """Some of the pictures that would be trained on; nothing where they are not known yet."""
     try:
@@ -337,10 +342,12 @@ def build(session: Session, place: Place, page: gr.Blocks, ways: Ways | None) ->
     )  # fmt: skip
     seen = [fields[name] for name in ("source", "base", "files", "size", "grey")]
     source, base, *others = seen
+    another = gr.State(0)
+    session.picture.change(picture_matters, source, another, trigger_mode="always_last", **QUICK)
     gr.on(
-        [*place.opened, session.picture.change, *(field.change for field in seen)],
+        [*place.opened, another.change, *(field.change for field in seen)],
         preview, [source, base, session.picture, *others], learned_from,
-        trigger_mode="always_last", **JOB,
+        trigger_mode="always_last", **EXPORT_JOB,
     )  # fmt: skip
     fetch.click(download, session.mine, saving, **EXPORT_JOB)
     given.upload(upload, [session.mine, given], [session.mine, session.own, note], **JOB).failure(

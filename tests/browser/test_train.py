@@ -4,6 +4,7 @@ import io
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
@@ -14,7 +15,7 @@ from app.pictures import built_in, to_pixels
 from app.run_controls import GUIDANCE
 from model.checkpoint import load_checkpoint
 from tests.browser.driver import eventually
-from tests.browser.test_reverse import ends_with, rgb
+from tests.browser.test_reverse import ends_with, image, rgb
 
 NOTE, WALK = "#train-note", "#train-walk"
 
@@ -200,9 +201,14 @@ def test_train_watch_reload_pause_stop_sample_and_take_it_elsewhere(page, open_p
 
 
 def test_one_picture_is_learned_and_restored_from_its_noise(page):
+    shown = page.locator("#train-data img")  # what would be trained on
+    expect(shown).to_have_count(20)
     page.locator("#train-source").get_by_label("one picture").check()
     expect(page.locator("#train-amount input")).to_have_value("120")
+    expect(shown).to_have_count(1)
     page.locator("#train-picker").get_by_role("radio", name="Summer Palace").click()
+    pixels = rgb(to_pixels(built_in("china").as_input((1, 64, 64))))
+    assert eventually(lambda: np.array_equal(image(page, "#train-data img"), pixels))
     page.locator("#train-network").get_by_label("small").check()
     settings(page, 3)
     expect(page.locator("#train-T input")).to_have_value("300")
