@@ -77,7 +77,12 @@ def to_pixels(x: Tensor) -> np.ndarray:
 
 def to_image(x: Tensor) -> Image.Image:
     """(C, H, W) in [−1, 1] → a Pillow image, mode L or RGB."""
-    return Image.fromarray(to_pixels(x).squeeze())
+    return from_pixels(to_pixels(x))
+
+
+def from_pixels(pixels: np.ndarray) -> Image.Image:
+    """uint8 (H, W, C) → an image, grey where C is 1."""
+    return Image.fromarray(pixels.squeeze())
 
 
 def png_bytes(image: Image.Image, compress_level: int = 6) -> bytes:
@@ -100,8 +105,7 @@ def data_url(image: Image.Image, compress_level: int = 1) -> str:
 
 def noise_urls(x: Tensor) -> list[str]:
     """The same of each of (N, C, H, W) in [−1, 1], which are mostly noise: that has no order."""
-    pictures = (Image.fromarray(pixels.squeeze()) for pixels in to_pixels(x))
-    return [data_url(picture, compress_level=0) for picture in pictures]
+    return [data_url(from_pixels(pixels), compress_level=0) for pixels in to_pixels(x)]
 
 
 def packed(content: np.ndarray | bytes) -> str:

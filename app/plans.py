@@ -139,8 +139,7 @@ def make_plan(
     """A plan from what the page sent; ValueError with one sentence that says what is wrong."""
     limits = current()
     check_choice(source, "The data", SOURCES)
-    sizes = [side for side in SIZES if side <= limits.train_size]
-    size = int(check_choice(size, "The size", sizes))
+    size = _size(size, limits)
     check_choice(family, "The schedule", FAMILIES)
     channels, bottleneck, attention = NETWORKS[check_choice(network, "The network", NETWORKS)]
     schedule: dict[str, Any] = {"family": family, "T": check_integer(T, "T", 2, limits.max_T)}
@@ -206,12 +205,13 @@ def preview(
     """What would be trained on, where that is known at once: no folder, no dataset of the Hub."""
     if source not in (DIGITS, ONE, FEW):
         return None
+    limits = current()
     if base == SCRATCH:
-        size, channels = int(check_choice(size, "The size", SIZES)), 1 if grey else 3
+        size, channels = _size(size, limits), 1 if grey else 3
     else:
         network = models.load(base).config.network
         size, channels = network.image_size, network.image_channels
-    load, *_ = _data(source, picture, files, None, None, size, channels, current())
+    load, *_ = _data(source, picture, files, None, None, size, channels, limits)
     return load()
 
 
@@ -229,6 +229,15 @@ def check_parameters(config: UNetConfig, limits: Settings) -> None:
             f"The network has {count:,} parameters, at most {limits.train_parameters:,} are "
             "allowed here: choose a smaller one."
         )
+
+
+def sizes(limits: Settings) -> list[int]:
+    """The sides in pixels that may be trained on here."""
+    return [side for side in SIZES if side <= limits.train_size]
+
+
+def _size(size: Any, limits: Settings) -> int:
+    return int(check_choice(size, "The size", sizes(limits)))
 
 
 def _budget(budget: Any, amount: Any, limits: Settings) -> dict[str, Any]:

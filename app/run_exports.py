@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app import film
+from app.pictures import from_pixels
 from app.run_scene import PLAIN, SHOWN
 from app.runs import Run
 
@@ -55,7 +56,7 @@ def _each(runs: Sequence[Run]) -> list[tuple[Run, str]]:
 
 
 def _picture(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels.squeeze()).convert("RGB")
+    return from_pixels(pixels).convert("RGB")
 
 
 def _moments(runs: Sequence[Run]) -> list[film.Moment]:

@@ -163,7 +163,7 @@ def _advanced(fields: dict[str, Component], limits: Settings) -> None:
     """The settings that have good defaults."""
     with gr.Accordion("Pictures, schedule, optimiser, seed", open=False):
         fields["size"] = gr.Radio(
-            [size for size in plans.SIZES if size <= limits.train_size], value=16,
+            plans.sizes(limits), value=16,
             label="Pixels a side", info="Four times the pixels take four times as long.",
         )  # fmt: skip
         fields["grey"] = gr.Checkbox(True, label="Grey", info="One channel in place of three.")

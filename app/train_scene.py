@@ -16,7 +16,7 @@ from torch import Tensor
 from app import film
 from app.evenly import evenly
 from app.jobs import Job, Moment
-from app.pictures import data_url, to_image, to_pixels
+from app.pictures import data_url, from_pixels, to_image, to_pixels
 from app.plots import MARGIN, layout_of
 from app.run_scene import Lane, panel, scene_payload
 from app.theme import between
@@ -56,7 +56,7 @@ def data_rows(data: ImageData) -> dict[str, Any]:
     chosen = _examples(data)
     pictures = [
         {
-            "image": data_url(Image.fromarray(data.pixels[i].movedim(0, -1).numpy().squeeze())),
+            "image": data_url(from_pixels(data.pixels[i].movedim(0, -1).numpy())),
             "caption": data.classes[data.labels[i]] if data.classes else "",
             "hint": f"training picture {i + 1}",
             "role": "signal",

@@ -9,6 +9,7 @@ from PIL import Image
 
 from app import plans
 from app.pictures import built_in
+from app.settings import Settings
 from app.tabs.train import preview
 from model.data import load_data
 from tests.app.picture_files import photo, saved
@@ -76,3 +77,9 @@ def test_a_handful_is_shown_whole_and_fine_tuning_in_the_form_of_its_model(tmp_p
 )
 def test_nothing_is_shown_and_nothing_said_where_it_is_not_known(changes):
     assert shown(**changes) is None
+
+
+def test_a_size_that_may_not_be_trained_on_here_is_not_shown(monkeypatch):
+    monkeypatch.setattr(plans, "current", lambda: Settings(train_size=32))
+    assert shown(source=plans.ONE, size=32) is not None
+    assert shown(source=plans.ONE, size=64) is None

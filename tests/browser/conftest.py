@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -37,17 +39,8 @@ def profiles(chromium, tmp_path_factory):
 @pytest.fixture
 def open_page(profiles, address):
     """Opens the app in a browser of its own; afterwards its console must be empty."""
-    opened = []
-
-    def open_page(**how):
-        opened.append(profiles.open(address, **how))
-        return opened[-1]
-
-    yield open_page
-    complaints = [complaint for page in opened for complaint in page.complaints]
-    for page in opened:
-        profiles.leave(page)
-    assert complaints == []
+    with ExitStack() as visits:
+        yield lambda **how: visits.enter_context(profiles.visit(address, **how))
 
 
 @pytest.fixture

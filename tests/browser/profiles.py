@@ -6,7 +6,7 @@ visit would compile them anew, which takes longer than most of the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from playwright.sync_api import BrowserContext, BrowserType
 
 from tests.browser.driver import PATIENCE, Page
 
-SIZE = (1280, 900)
 REMEMBERED = "cookies,local_storage,indexeddb,service_workers,cache_storage"
 
 
@@ -27,43 +26,31 @@ class Profiles:
         self._free: list[BrowserContext] = []
         self._all: list[BrowserContext] = []
 
-    def open(
+    @contextmanager
+    def visit(
         self,
         address: str,
-        width: int = SIZE[0],
-        height: int = SIZE[1],
+        width: int = 1280,
+        height: int = 900,
         theme: str = "light",
         query: str = "",
         motion: str = "reduce",
-        permissions: list[str] | None = None,
-    ) -> Page:
-        """The app in a browser that nobody uses; "reduce" keeps t from moving by itself."""
+        permissions: Sequence[str] = (),
+    ) -> Iterator[Page]:
+        """The app in a browser that nobody uses; at the end its console must be empty.
+
+        "reduce" keeps t from moving by itself.
+        """
         context = self._free.pop() if self._free else self._begin()
-        context.grant_permissions(permissions or [])
+        context.grant_permissions(list(permissions))
         tab = context.new_page()
         tab.set_viewport_size({"width": width, "height": height})
         tab.emulate_media(reduced_motion=motion)
-        return Page(tab, address, theme, query)
-
-    def leave(self, page: Page) -> None:
-        """Close the page, and forget what its browser knows of it."""
-        context = page.context
-        blank, *tabs = context.pages  # without any, the browser would end
-        for tab in tabs:
-            tab.close()
-        network = context.new_cdp_session(blank)
-        origin = page.address.rstrip("/")
-        network.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": REMEMBERED})
-        network.detach()
-        context.clear_permissions()
-        self._free.append(context)
-
-    @contextmanager
-    def visit(self, address: str, **how: Any) -> Iterator[Page]:
-        """`open` and `leave`; at the end the page's console must be empty."""
-        page = self.open(address, **how)
-        yield page
-        self.leave(page)
+        page = Page(tab, address, theme, query)
+        try:
+            yield page
+        finally:
+            self._leave(context, address)
         assert page.complaints == []
 
     def close(self) -> None:
@@ -77,3 +64,15 @@ class Profiles:
         context.set_default_timeout(PATIENCE)
         self._all.append(context)
         return context
+
+    def _leave(self, context: BrowserContext, address: str) -> None:
+        """Close what was opened, and forget what the browser knows of the app."""
+        blank, *tabs = context.pages  # without any, the browser would end
+        for tab in tabs:
+            tab.close()
+        network = context.new_cdp_session(blank)
+        origin = address.rstrip("/")
+        network.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": REMEMBERED})
+        network.detach()
+        context.clear_permissions()
+        self._free.append(context)
